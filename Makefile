@@ -1,0 +1,61 @@
+PYTHON ?= python3.11
+VENV = .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt
+MEMBERS = $(wildcard colearn_*/pyproject.toml plugins/*/pyproject.toml)
+
+# Small models on few cores: BLAS threads would only wait for each other.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help demo test slow check format bench wheels clean
+
+help:                   ## list these targets
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+demo: $(VENV)/demo      ## set up, then train on real handwritten digits: ten parties, one model, by vote
+	$(BIN)/colearn run --data digits --learner sklearn.mlp_classifier --learners 10 \
+	  --split dirichlet --proposals approval --rounds 60 --seed 7 --baselines
+
+test: $(VENV)/dev       ## set up, then run the tests (without the slow ones)
+	$(BIN)/python -m pytest -q
+
+slow: $(VENV)/dev       ## run the slow tests
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(VENV)/dev      ## lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/dev     ## put the code into form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/dev      ## all benchmarks (about ten minutes)
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/fused.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/accuracy.py
+
+wheels: $(VENV)/dev     ## build every wheel, and run the tests of the core and one plugin against them
+	$(BIN)/python tests/wheel_check.py
+
+$(BIN)/python:
+	@echo "Setting up $(VENV) (once)"
+	$(PYTHON) -m venv $(VENV)
+
+# Metadata of an editable install are frozen: every pyproject.toml is a reason to install anew.
+$(VENV)/demo: $(BIN)/python requirements.txt constraints.txt $(MEMBERS)
+	@echo "Installing colearn and its scikit-learn plugin"
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/dev: $(BIN)/python requirements.txt requirements-dev.txt constraints.txt $(MEMBERS)
+	@echo "Installing colearn, its plugins and the tools for tests"
+	$(PIP) -r requirements-dev.txt
+	@touch $@ $(VENV)/demo
+
+clean:                  ## remove the environment and what tools leave behind
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,133 @@
+"""Baselines: was it worth it? The collective model beside what the same training gives otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cohort import Cohort
+from .config import Prepared
+from .data import PrivateData
+from .learner import Proposal
+from .rounds import Standing, assess
+from .scores import weighted_mean
+from .streams import Streams
+from .weights import Weights
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A way to train without a vote, and how its model scores on the learners' test data.
+
+    Attributes:
+        name: what was done.
+        trainings: local trainings that went into the model (into each one, of learners alone).
+        test: mean test score, weighted by samples; NaN without test data.
+        lowest, highest: the scores of single learners, of those with test data.
+    """
+
+    name: str
+    trainings: int
+    test: float
+    lowest: float
+    highest: float
+
+
+def baselines(
+    prepared: Prepared, trainings: int, on_training: Callable[[], object] = lambda: None
+) -> Iterator[Baseline]:
+    """Train without a vote, at equal numbers of local trainings.
+
+    If the collective took 300 trainings by 10 learners, then cyclic training, federated averaging and
+    one learner with all data get 300 too, and each learner alone the 30 that are its share.
+
+    Args:
+        trainings: how many local trainings the collective model took.
+        on_training: called after each training, for a progress bar.
+    """
+    setting = _Setting(prepared, trainings, on_training)
+    for method in (_alone, _cyclic, _federated_averaging, _pooled):
+        yield method(setting)
+
+
+def total_trainings(learners: int, trainings: int) -> int:
+    """How many trainings :func:`baselines` will do."""
+    each = _share(learners, trainings)
+    return 2 * each * learners + 2 * trainings
+
+
+class _Setting:
+    """What the baselines share: the learners, their initial weights, and streams of their own."""
+
+    def __init__(self, prepared: Prepared, trainings: int, on_training: Callable[[], object]) -> None:
+        experiment = prepared.experiment()
+        self.cohort: Cohort = experiment.cohort
+        self.initial: Weights = experiment.weights
+        self.prepared = prepared
+        self.trainings = trainings
+        self.each = _share(len(self.cohort), trainings)
+        self.streams = Streams(prepared.config.seed)
+        self.on_training = on_training
+
+    def train(self, learners: list[int], base: Weights, step: int) -> list[Proposal]:
+        """Proposals of these learners from ``base``; those that can't train are left out."""
+        found = self.cohort.propose(learners, base, step, self.streams)
+        for _ in learners:
+            self.on_training()
+        return list(found.proposals.values())
+
+    def scored(self, name: str, trainings: int, weights: Weights) -> Baseline:
+        return _baseline(name, trainings, self.cohort, [assess(self.cohort, weights)])
+
+
+def _alone(setting: _Setting) -> Baseline:
+    standings = []
+    for i in range(len(setting.cohort)):
+        weights = setting.initial
+        for step in range(1, setting.each + 1):
+            for proposal in setting.train([i], weights, step):
+                weights = proposal.weights
+        standings.append(assess(setting.cohort, weights))
+    return _baseline("each learner alone", setting.each, setting.cohort, standings)
+
+
+def _cyclic(setting: _Setting) -> Baseline:
+    weights = setting.initial
+    for step in range(setting.trainings):
+        for proposal in setting.train([step % len(setting.cohort)], weights, step + 1):
+            weights = proposal.weights
+    return setting.scored("cyclic training, no vote", setting.trainings, weights)
+
+
+def _federated_averaging(setting: _Setting) -> Baseline:
+    weights = setting.initial
+    for step in range(1, setting.each + 1):
+        proposals = setting.train(list(range(len(setting.cohort))), weights, step)
+        if proposals:
+            weights = setting.cohort.combine(weights, proposals)
+    return setting.scored("federated averaging, no vote", setting.each * len(setting.cohort), weights)
+
+
+def _pooled(setting: _Setting) -> Baseline:
+    """One learner that holds all data: the ceiling, if the data could be shared."""
+    learner = setting.prepared.make_learner(PrivateData.pooled(setting.prepared.parts))
+    weights = setting.initial
+    for step in range(1, setting.trainings + 1):
+        weights = learner.propose_weights(weights, setting.streams.generator("pooled", step)).weights
+        setting.on_training()
+    return setting.scored("pooled data", setting.trainings, weights)
+
+
+def _baseline(name: str, trainings: int, cohort: Cohort, standings: list[Standing]) -> Baseline:
+    """From one standing for all learners, or one for each: then learner i is scored by its own."""
+    samples = standings[0].test.samples
+    scores = np.array([standings[i if len(standings) > 1 else 0].test.values[i, 0] for i in range(len(cohort))])
+    known = scores[np.isfinite(scores)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (float("nan"), float("nan"))
+    return Baseline(name, trainings, weighted_mean(scores, samples), low, high)
+
+
+def _share(learners: int, trainings: int) -> int:
+    return max(1, round(trainings / learners))

@@ -1,0 +1,190 @@
+"""``colearn run``: play an experiment, watch it, and see what it came to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import block_option, complete_component
+
+if TYPE_CHECKING:
+    from ..baselines import Baseline
+    from ..config import ExperimentConfig, Prepared
+    from ..history import Run
+    from ..runs import RunFolder
+    from .progress import Watch
+
+OPTIONS = {"data": "datasets", "learner": "learners", "split": "splitters", "proposals": "proposal_strategies"}
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[EXPERIMENT.toml]")
+@click.option("--data", metavar="NAME", help="Data set.", shell_complete=complete_component("datasets"))
+@click.option("--learner", metavar="NAME", help="Kind of learner.", shell_complete=complete_component("learners"))
+@click.option("--learners", type=int, metavar="N", help="Number of simulated parties [10].")
+@click.option(
+    "--split", metavar="NAME", help="How data are divided [iid].", shell_complete=complete_component("splitters")
+)
+@click.option(
+    "--proposals",
+    metavar="NAME",
+    help="Who proposes, and what is voted on [round_robin].",
+    shell_complete=complete_component("proposal_strategies"),
+)
+@click.option(
+    "--voting",
+    metavar="NAME",
+    help="Rule of the vote [majority].",
+    shell_complete=complete_component("voting_policies"),
+)
+@click.option(
+    "--runtime", metavar="NAME", help="Where it is computed [fused].", shell_complete=complete_component("runtimes")
+)
+@click.option("--rounds", type=int, metavar="R", help="Number of rounds [50].")
+@click.option("--seed", type=int, metavar="K", help="Same seed, same result [0].")
+@click.option("--name", metavar="NAME", help="Name of the run's folder.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, e.g. split.alpha=0.1.")
+@click.option("--baselines", is_flag=True, help="Compare with training alone, pooled, cyclic and averaged.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), help="Where runs go [runs]."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
+@block_option
+def run(
+    file: Path | None,
+    settings: tuple[str, ...],
+    baselines: bool,
+    out: Path,
+    as_json: bool,
+    block: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Run an experiment: simulated parties train one model and vote on every step.
+
+    Give an experiment file (`colearn init` writes one), options, or both: options win. The run is kept in a
+    folder of its own: the complete experiment file, the ledger, the weights and a picture. Ctrl-C ends it
+    after the current round; what is done is safe.
+    """
+    from ..config import prepare
+    from ..plugins import Plugins
+    from ..runs import RunFolder
+
+    config = _config(file, settings, options)
+    prepared = prepare(config, Plugins(block=block))
+    folder = RunFolder.create(out, prepared.config)
+    _play(prepared, folder, baselines, as_json)
+
+
+def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any]) -> ExperimentConfig:
+    from ..config import SECTIONS, ExperimentConfig, read_toml, with_setting
+
+    values = read_toml(file) if file is not None else {}
+    for key, value in options.items():
+        if value is not None:
+            # Naming another component drops the parameters of the one in the file.
+            same = key in SECTIONS and isinstance(values.get(key), dict) and values[key].get("name") == value
+            if not same:
+                values[key] = {"name": value} if key in SECTIONS else value
+    for setting in settings:
+        with_setting(values, setting)
+    for key in ("data", "learner"):
+        if key not in values:
+            raise click.UsageError(f"Name the {key}: --{key} NAME, or an experiment file. Try `colearn components`.")
+    return ExperimentConfig.from_mapping(values, str(file) if file is not None else "command line")
+
+
+def _play(prepared: Prepared, folder: RunFolder, with_baselines: bool, as_json: bool) -> None:
+    from ..baselines import baselines, total_trainings
+    from ..ledger import FileLedger
+    from ..report.plot import save_picture
+    from .progress import Interrupts, Watch
+
+    config = prepared.config
+    watch = Watch()
+    watch.say(_introduction(prepared))
+    with FileLedger(folder.path) as ledger:
+        experiment = prepared.experiment(ledger)
+        for warning in _warnings(prepared):
+            watch.say(f"Note: {warning}")
+        with Interrupts(watch) as interrupts, watch.rounds(config.rounds, len(experiment.cohort)) as on_round:
+            run = experiment.run(config.rounds, lambda record, history: on_round(record, history) or interrupts.asked)
+    found: list[Baseline] = []
+    trainings = sum(run.history.trainings)
+    interrupted = len(run.history.round) < config.rounds
+    if with_baselines and not interrupted:
+        with watch.trainings(total_trainings(config.learners, trainings)) as on_training:
+            found = list(baselines(prepared, trainings, on_training))
+    if run.history.round:
+        save_picture(run.history, folder.picture_file, title=_title(config))
+    _conclude(watch, run, found, folder, as_json)
+    if interrupted:
+        click.echo(
+            f"Interrupted: {len(run.history.round)} of {config.rounds} rounds are done and safe in {folder.path}.",
+            err=True,
+        )
+        raise SystemExit(130)
+
+
+def _conclude(watch: Watch, run: Run, found: list[Baseline], folder: RunFolder, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from ..history import number_or_none
+    from ..report.tables import baselines_table, learners_table
+
+    if as_json:
+        rows = [{k: number_or_none(v) if isinstance(v, float) else v for k, v in asdict(b).items()} for b in found]
+        click.echo(json.dumps({"run": str(folder.path), **run.summary(), "baselines": rows}, indent=2))
+        return
+    watch.show(learners_table(run.history))
+    if found:
+        watch.show(baselines_table(run.history, found))
+        watch.show(
+            "Each row has the same number of local trainings; learners alone have their share each. "
+            "Pooled data is what privacy forbids."
+        )
+    h = run.history
+    accepted = sum(h.accepted)
+    watch.show(f"\n{accepted} of {len(h.round)} rounds accepted, {sum(h.trainings)} trainings, {run.seconds:.1f} s")
+    watch.show(f"Run      {folder.path}")
+    if folder.picture_file.exists():
+        watch.show(f"Picture  {folder.picture_file}")
+
+
+def _introduction(prepared: Prepared) -> str:
+    c = prepared.config
+    sizes = sorted(len(p.train) + len(p.vote) + len(p.test) for p in prepared.parts)
+    return (
+        f"{c.learners} learners ({c.learner.name}) share {prepared.dataset.name}: "
+        f"{len(prepared.dataset.samples)} samples, {sizes[0]} to {sizes[-1]} each ({_described(c.split)}).\n"
+        f"Each round: {_described(c.proposals)} proposes, {_described(c.voting)} decides. "
+        f"{c.rounds} rounds, seed {c.seed}."
+    )
+
+
+def _described(section: Any) -> str:
+    parameters = ", ".join(f"{k} {v}" for k, v in section.parameters.items() if k not in ("quorum", "min_improvement"))
+    return f"{section.name} {parameters}".strip()
+
+
+def _title(config: ExperimentConfig) -> str:
+    return (
+        f"{config.data.name}, {config.learners} × {config.learner.name}, {_described(config.split)}, "
+        f"{config.proposals.name}, {config.voting.name}"
+    )
+
+
+def _warnings(prepared: Prepared) -> list[str]:
+    """What makes the outcome doubtful, told before the run."""
+    found = []
+    voters = sum(len(part.vote) > 0 for part in prepared.parts)
+    if voters < prepared.config.learners:
+        silent = prepared.config.learners - voters
+        found.append(f"{silent} of {prepared.config.learners} learners have too few samples to vote; they abstain.")
+    if voters < prepared.policy.quorum * prepared.config.learners:
+        found.append(f"the quorum of {prepared.policy.quorum:g} can't be reached: every round will be rejected.")
+    if prepared.config.learners == 1:
+        found.append("a lone learner votes on its own proposals.")
+    return found

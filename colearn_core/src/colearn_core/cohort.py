@@ -1,0 +1,131 @@
+"""The cohort: all learners of an experiment behind one interface, wherever they run."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import Abstention, ConfigError
+from .learner import Learner, Proposal
+from .metrics import Metric
+from .scores import Part, Scores
+from .streams import Streams
+from .weights import Weights
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """The answers to a call for proposals, by learner, in the order of their numbers."""
+
+    proposals: dict[int, Proposal]
+    refusals: dict[int, str]
+    """Who proposed nothing usable, and why."""
+
+
+class Cohort(ABC):
+    """What the experiment talks to. Learners are known by their number, from 0.
+
+    No exception of a learner passes through: it becomes a refusal or a missing score, with its reason.
+    """
+
+    names: tuple[str, ...]
+    vote_metric: Metric
+    test_metric: Metric
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @abstractmethod
+    def initial_weights(self, rng: np.random.Generator) -> Weights:
+        """Weights that all learners begin with."""
+
+    @abstractmethod
+    def propose(self, learners: Sequence[int], base: Weights, round: int, streams: Streams) -> Proposals:
+        """Have some learners train from ``base``; each draws from its own stream ``("propose", round, learner)``."""
+
+    @abstractmethod
+    def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
+        """Have all learners score all candidates on their ``vote`` or ``test`` data."""
+
+    @abstractmethod
+    def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
+        """Merge proposals as the learners' kind of model requires."""
+
+
+class LoopCohort(Cohort):
+    """Learners in this process, asked one after the other.
+
+    Raises:
+        ConfigError: no learners, names that don't fit, or learners that differ in their metrics.
+    """
+
+    def __init__(self, learners: Sequence[Learner], names: Sequence[str] | None = None) -> None:
+        if not learners:
+            raise ConfigError("an experiment needs at least one learner")
+        self.learners = tuple(learners)
+        self.names = tuple(names) if names is not None else tuple(f"learner-{i}" for i in range(len(learners)))
+        if len(self.names) != len(self.learners) or len(set(self.names)) != len(self.names):
+            raise ConfigError(f"{len(self.learners)} learners need as many different names, not {list(self.names)}")
+        self.vote_metric = self.learners[0].vote_metric
+        self.test_metric = self.learners[0].test_metric
+        for name, learner in zip(self.names, self.learners, strict=True):
+            if (learner.vote_metric, learner.test_metric) != (self.vote_metric, self.test_metric):
+                raise ConfigError(
+                    f"{name} scores by {learner.vote_metric.name} and {learner.test_metric.name}, "
+                    f"{self.names[0]} by {self.vote_metric.name} and {self.test_metric.name}: scores must be comparable"
+                )
+
+    def initial_weights(self, rng: np.random.Generator) -> Weights:
+        weights = self.learners[0].initial_weights(rng)
+        weights.check_finite()
+        return weights
+
+    def propose(self, learners: Sequence[int], base: Weights, round: int, streams: Streams) -> Proposals:
+        proposals: dict[int, Proposal] = {}
+        refusals: dict[int, str] = {}
+        for i in sorted(learners):
+            try:
+                proposal = self.learners[i].propose_weights(base, streams.generator("propose", round, i))
+                proposal.weights.check_like(base)
+                proposal.weights.check_finite()
+                proposals[i] = proposal
+            except Exception as error:  # whatever a learner raises costs it its proposal, not the others the round
+                refusals[i] = reason(error)
+                log.debug("%s proposes nothing", self.names[i], exc_info=True)
+        return Proposals(proposals, refusals)
+
+    def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
+        rows: list[list[float]] = []
+        samples: list[int] = []
+        reasons: dict[int, str] = {}
+        for i, learner in enumerate(self.learners):
+            row = []
+            count = 0
+            for weights in candidates:
+                try:
+                    value, count = learner.test_weights(weights, part)
+                except Exception as error:  # an abstention: the others' votes decide
+                    value = np.nan
+                    reasons.setdefault(i, reason(error))
+                    log.debug("%s gives no score", self.names[i], exc_info=True)
+                row.append(value)
+            rows.append(row)
+            samples.append(count)
+        metric = self.vote_metric if part == "vote" else self.test_metric
+        values = np.array(rows, dtype=np.float32).reshape(len(self), len(candidates))
+        return Scores(metric, values, np.array(samples, dtype=np.int64), reasons)
+
+    def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
+        return self.learners[0].combine(base, proposals)
+
+
+def reason(error: Exception) -> str:
+    """Why a learner gave no answer, in one line for the ledger."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, Abstention) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,244 @@
+"""The experiment file: TOML in, a validated experiment out."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .components import KINDS
+from .data import Dataset, Holdout, PrivateData, partition
+from .errors import ConfigError, ParameterError
+from .experiment import Experiment
+from .learner import Learner
+from .ledger import Ledger
+from .parameters import checked
+from .plugins import Plugins
+from .proposing import ProposalStrategy
+from .streams import Streams
+from .voting import VotingPolicy
+
+SECTIONS = {
+    "data": "datasets",
+    "split": "splitters",
+    "learner": "learners",
+    "proposals": "proposal_strategies",
+    "voting": "voting_policies",
+    "runtime": "runtimes",
+}
+"""Each section of an experiment file that names a component, and of which kind."""
+
+GIVEN = {"learners": ("data",), "runtimes": ("learners", "names"), "ledgers": ("folder",)}
+"""The arguments that the core itself passes to the components of a kind."""
+
+
+class Section(BaseModel):
+    """A component by its name; all other keys are its parameters."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class HoldoutSection(BaseModel):
+    """The shares of its own samples that each learner keeps for voting and for testing."""
+
+    model_config = ConfigDict(extra="forbid")
+    vote: float = Holdout.vote
+    test: float = Holdout.test
+
+
+class ExperimentConfig(BaseModel):
+    """An experiment file: ``colearn init`` writes one with comments."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(default=0, ge=0)
+    rounds: int = Field(default=50, ge=1)
+    learners: int = Field(default=10, ge=1)
+    data: Section
+    learner: Section
+    split: Section = Section(name="iid")
+    holdout: HoldoutSection = HoldoutSection()
+    proposals: Section = Section(name="round_robin")
+    voting: Section = Section(name="majority")
+    runtime: Section = Section(name="fused")
+
+    @staticmethod
+    def read(path: Path) -> ExperimentConfig:
+        """Read an experiment file.
+
+        Raises:
+            ConfigError: it can't be read or is wrong; names the line or the key.
+        """
+        return ExperimentConfig.from_mapping(read_toml(path), str(path))
+
+    @staticmethod
+    def from_mapping(values: Mapping[str, Any], source: str) -> ExperimentConfig:
+        """Validate what a file or the command line says; a section may be given as a bare name."""
+        values = {
+            key: {"name": value} if key in SECTIONS and isinstance(value, str) else value
+            for key, value in values.items()
+        }
+        try:
+            return ExperimentConfig.model_validate(values)
+        except ValidationError as error:
+            known = ", ".join(ExperimentConfig.model_fields)
+            raise ConfigError(
+                f"{source}: " + "; ".join(_explained(e) for e in error.errors()), hint=f"Keys: {known}."
+            ) from None
+
+    def what_decides(self) -> dict[str, Any]:
+        """All that the result depends on: not the run's name, its length, or where it's computed."""
+        return self.model_dump(mode="json", exclude={"name", "rounds", "runtime"})
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Raises:
+        ConfigError: it can't be read, or a line of it is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"can't read {path}: {error.strerror}", hint="`colearn init` writes one.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+
+
+def with_setting(values: dict[str, Any], setting: str) -> None:
+    """Apply ``section.key=value`` in place; the value is read as TOML, else it's a string.
+
+    Raises:
+        ConfigError: the setting has another form.
+    """
+    match = re.fullmatch(r"([A-Za-z_]+(?:\.[A-Za-z_][A-Za-z0-9_]*)?)\s*=\s*(.+)", setting, re.DOTALL)
+    if not match:
+        raise ConfigError(f"{setting!r} is no setting", hint="Write section.key=value, such as learner.alpha=0.01.")
+    try:
+        value = tomllib.loads(f"value = {match[2]}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = match[2]
+    section, _, key = match[1].rpartition(".")
+    if not section:
+        values[key] = value
+        return
+    table = values.setdefault(section, {})
+    if isinstance(table, str):
+        table = values[section] = {"name": table}
+    if not isinstance(table, dict):
+        raise ConfigError(f"{setting!r}: {section!r} is a value, not a section")
+    table[key] = value
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment's parts before they're put together; baselines are built from them too."""
+
+    config: ExperimentConfig
+    dataset: Dataset
+    parts: Sequence[PrivateData]
+    make_learner: Callable[[PrivateData], Learner]
+    strategy: ProposalStrategy
+    policy: VotingPolicy
+    plugins: Plugins
+
+    def experiment(self, ledger: Ledger | None = None) -> Experiment:
+        experiment = Experiment(
+            [self.make_learner(part) for part in self.parts],
+            proposals=self.strategy,
+            voting=self.policy,
+            runtime=component_factory(self.plugins, "runtimes", self.config.runtime),
+            seed=self.config.seed,
+            ledger=ledger,
+            plugins=self.plugins,
+        )
+        experiment.config = self.config
+        return experiment
+
+
+def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
+    """Check every section, load and divide the data, and write all defaults into the config.
+
+    Raises:
+        UsageError: a component or parameter is wrong, or the data can't be divided as asked.
+        DataError: the data can't be read or used.
+    """
+    full = {
+        section: Section(name=chosen.name, **_parameters(plugins, kind, chosen))
+        for section, kind in SECTIONS.items()
+        for chosen in [getattr(config, section)]
+    }
+    config = config.model_copy(update=full)
+    splitter = build(plugins, "splitters", config.split)
+    strategy = build(plugins, "proposal_strategies", config.proposals)
+    policy = build(plugins, "voting_policies", config.voting)
+    try:
+        holdout = Holdout(config.holdout.vote, config.holdout.test)
+    except ParameterError as error:
+        raise ParameterError(f"holdout: {error}") from None
+    dataset: Dataset = build(plugins, "datasets", config.data)
+    parts = partition(dataset, splitter, config.learners, holdout, Streams(config.seed))
+    make_learner = component_factory(plugins, "learners", config.learner)
+    return Prepared(config, dataset, parts, make_learner, strategy, policy, plugins)
+
+
+def build_experiment(config: ExperimentConfig, plugins: Plugins, ledger: Ledger | None = None) -> Experiment:
+    return prepare(config, plugins).experiment(ledger)
+
+
+def build(plugins: Plugins, kind: str, section: Section) -> Any:
+    """The object that a section describes."""
+    return component_factory(plugins, kind, section)()
+
+
+def component_factory(plugins: Plugins, kind: str, section: Section) -> Callable[..., Any]:
+    """The implementation that a section names, with its checked parameters bound."""
+    implementation = plugins.component(kind, section.name).load()
+    return _Named(partial(implementation, **_parameters(plugins, kind, section)), _title(kind, section))
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A factory whose parameter errors say which component they belong to."""
+
+    factory: Callable[..., Any]
+    title: str
+
+    def __call__(self, *args: Any) -> Any:
+        try:
+            return self.factory(*args)
+        except ParameterError as error:
+            raise ParameterError(f"{self.title}: {error}") from error
+
+
+def _parameters(plugins: Plugins, kind: str, section: Section) -> dict[str, Any]:
+    implementation = plugins.component(kind, section.name).load()
+    return checked(implementation, section.parameters, _title(kind, section), GIVEN.get(kind, ()))
+
+
+def _title(kind: str, section: Section) -> str:
+    return f"{KINDS[kind]} {section.name!r}"
+
+
+def _explained(error: Any) -> str:
+    where = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {where!r}"
+    if error["type"] == "missing":
+        return f"{where!r} is missing"
+    return f"{where} = {error['input']!r}: {error['msg']}"

@@ -1,0 +1,162 @@
+"""Data: a data set, what one learner holds of it, and how the one becomes the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import DataError, ParameterError, SplitError
+from .splitting import Splitter
+from .streams import Streams
+
+Array = NDArray[Any]
+TARGET_BINS = 10
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Features ``x``, one row per sample, and targets ``y`` (class numbers or values)."""
+
+    x: Array
+    y: Array
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, indices: Array) -> Samples:
+        return Samples(self.x[indices], self.y[indices])
+
+    @staticmethod
+    def joined(parts: Sequence[Samples]) -> Samples:
+        """All samples, one part after the other."""
+        return Samples(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be predicted; the group agrees on it, so every learner knows all classes.
+
+    ``classes`` are the names of the class numbers 0, 1, ...; there are none in regression.
+    """
+
+    classes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return "classification" if self.classes else "regression"
+
+
+Transform = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set to be divided among simulated learners.
+
+    Attributes:
+        name: how it's called in titles.
+        samples: all features and targets; class numbers for classification.
+        task: the classes, if any.
+        fit_transform: from a learner's own training features to a transform of all its features,
+            so that statistics such as means stay private; None leaves features as they are.
+    """
+
+    name: str
+    samples: Samples
+    task: Task
+    fit_transform: Callable[[Array], Transform] | None = None
+
+    def __post_init__(self) -> None:
+        x, y = self.samples.x, self.samples.y
+        if not len(x) or len(x) != len(y):
+            raise DataError(f"data set {self.name!r} has {len(x)} rows of features and {len(y)} targets")
+        if y.dtype.kind == "f" and not np.isfinite(y).all():
+            raise DataError(f"data set {self.name!r} has targets that are no numbers ({int((~np.isfinite(y)).sum())})")
+
+    def labels(self) -> Array:
+        """What splitters go by: the class, or for regression the decile of the target."""
+        if self.task.classes:
+            return self.samples.y
+        edges = np.quantile(self.samples.y, np.linspace(0, 1, TARGET_BINS + 1)[1:-1])
+        return np.searchsorted(edges, self.samples.y, side="right")
+
+
+@dataclass(frozen=True)
+class PrivateData:
+    """What one learner holds: it trains on ``train``, votes by ``vote``, reports on ``test``."""
+
+    train: Samples
+    vote: Samples
+    test: Samples
+    task: Task
+
+    @staticmethod
+    def pooled(parts: Sequence[PrivateData]) -> PrivateData:
+        """All parts in one hand: what collective learning avoids, as a baseline."""
+        return PrivateData(
+            Samples.joined([p.train for p in parts]),
+            Samples.joined([p.vote for p in parts]),
+            Samples.joined([p.test for p in parts]),
+            parts[0].task,
+        )
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """The shares of its own samples that a learner keeps from training.
+
+    With too few samples training comes first, then the vote: a learner of one sample trains on it
+    and abstains, one of two has none to test on.
+    """
+
+    vote: float = 0.15
+    test: float = 0.15
+
+    def __post_init__(self) -> None:
+        if not (self.vote >= 0 and self.test >= 0 and self.vote + self.test < 1):
+            raise ParameterError(
+                f"vote = {self.vote} and test = {self.test} must be shares that leave something to train on"
+            )
+
+    def divide(self, samples: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+        """Indices of the train, vote and test samples of ``samples`` many, in random order."""
+        spare = samples - 1
+        vote = min(spare, max(1, round(self.vote * samples))) if self.vote else 0
+        test = min(spare - vote, max(1, round(self.test * samples))) if self.test else 0
+        order = rng.permutation(samples)
+        return order[vote + test :], order[:vote], order[vote : vote + test]
+
+
+def partition(
+    dataset: Dataset, splitter: Splitter, learners: int, holdout: Holdout, streams: Streams
+) -> list[PrivateData]:
+    """Divide a data set among learners, and each learner's part into train, vote and test data.
+
+    Raises:
+        SplitError: the request can't be met, or the splitter returned no exact partition.
+    """
+    parts = splitter.split(dataset.labels(), learners, streams.generator("split"))
+    _check_partition(splitter, parts, learners, len(dataset.samples))
+    return [_private(dataset, part, holdout, streams.generator("holdout", learner=i)) for i, part in enumerate(parts)]
+
+
+def _private(dataset: Dataset, part: Array, holdout: Holdout, rng: np.random.Generator) -> PrivateData:
+    train, vote, test = (dataset.samples.take(part[indices]) for indices in holdout.divide(len(part), rng))
+    if dataset.fit_transform is not None:
+        transform = dataset.fit_transform(train.x)
+        train, vote, test = (Samples(transform(s.x), s.y) for s in (train, vote, test))
+    return PrivateData(train, vote, test, dataset.task)
+
+
+def _check_partition(splitter: Splitter, parts: Sequence[Array], learners: int, samples: int) -> None:
+    sizes = [len(part) for part in parts]
+    together = np.sort(np.concatenate(parts)) if parts else np.array([])
+    if len(parts) != learners or not all(sizes) or not np.array_equal(together, np.arange(samples)):
+        raise SplitError(
+            f"{splitter!r} returned no exact partition of {samples} samples among {learners} learners "
+            f"(sizes {sizes[:10]}{'...' if len(sizes) > 10 else ''})"
+        )

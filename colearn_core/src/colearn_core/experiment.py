@@ -1,0 +1,195 @@
+"""The experiment: learners, a proposal strategy, a voting policy and a seed, played round by round."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import ConfigError, ParameterError
+from .history import History, Run
+from .learner import Learner
+from .ledger import Ledger
+from .plugins import Plugins
+from .proposing import ProposalStrategy
+from .rounds import RoundRecord, Standing, begin, play
+from .streams import SCHEME, Streams
+from .voting import VotingPolicy
+from .weights import Weights
+
+if TYPE_CHECKING:
+    from .cohort import Cohort
+    from .config import ExperimentConfig
+
+
+class Experiment:
+    """Learners that train one model together by vote.
+
+    Args:
+        learners: the parties.
+        proposals: a proposal strategy, or the name of a component with its default parameters.
+        voting: a voting policy, or the name of a component with its default parameters.
+        runtime: where the work is done: the name of a component, or a callable from learners and
+            names to a cohort.
+        seed: from which all randomness comes, 0 or more; same seed, same result, bit for bit.
+        names: the learners' names; by default ``learner-0``, ``learner-1``, ...
+        initial: weights to begin with; by default the first learner is asked.
+        ledger: where the rounds are recorded; by default nowhere.
+        plugins: the plugins that names are looked up in and that observe; by default all installed.
+
+    Raises:
+        ConfigError, UnknownComponentError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        learners: Sequence[Learner],
+        *,
+        proposals: str | ProposalStrategy = "round_robin",
+        voting: str | VotingPolicy = "majority",
+        runtime: str | Callable[[Sequence[Learner], Sequence[str] | None], Cohort] = "fused",
+        seed: int = 0,
+        names: Sequence[str] | None = None,
+        initial: Weights | None = None,
+        ledger: Ledger | None = None,
+        plugins: Plugins | None = None,
+    ) -> None:
+        if seed < 0:
+            raise ParameterError(f"seed must be 0 or more, not {seed}")
+        if not learners:
+            raise ConfigError("an experiment needs at least one learner")
+        self.plugins = Plugins() if plugins is None else plugins
+        self.strategy: ProposalStrategy = self._resolved("proposal_strategies", proposals)
+        self.policy: VotingPolicy = self._resolved("voting_policies", voting)
+        make_cohort: Any = self.plugins.component("runtimes", runtime).load() if isinstance(runtime, str) else runtime
+        self.cohort: Cohort = make_cohort(learners, names)
+        self.streams = Streams(seed)
+        self.ledger = ledger
+        self.config: ExperimentConfig | None = None
+        self._initial = initial
+        self._standing: Standing | None = None
+        self._played = 0
+
+    @classmethod
+    def from_config(
+        cls,
+        config: ExperimentConfig | Path | str,
+        *,
+        plugins: Plugins | None = None,
+        ledger: Ledger | None = None,
+    ) -> Experiment:
+        """Build an experiment from a TOML file, or from what was read from one.
+
+        Raises:
+            ConfigError: the file can't be read or says something wrong; names the line or the key.
+            UsageError: a component or parameter is wrong, or the data can't be divided as asked.
+        """
+        from .config import ExperimentConfig, build_experiment
+
+        if not isinstance(config, ExperimentConfig):
+            config = ExperimentConfig.read(Path(config))
+        return build_experiment(config, Plugins() if plugins is None else plugins, ledger)
+
+    @property
+    def standing(self) -> Standing:
+        """The weights in force and everyone's scores of them."""
+        if self._standing is None:
+            self._standing = begin(self.cohort, self.streams, self._initial)
+        return self._standing
+
+    @property
+    def weights(self) -> Weights:
+        """The weights in force."""
+        return self.standing.weights
+
+    def rounds(self, n: int) -> Iterator[RoundRecord]:
+        """Play ``n`` more rounds, one for each record taken from the iterator.
+
+        When a record is handed out, the ledger holds its round.
+        """
+        if n < 1:
+            raise ParameterError(f"the number of rounds must be at least 1, not {n}")
+        return self._play(n)
+
+    def run(self, n: int, on_round: Callable[[RoundRecord, History], object] | None = None) -> Run:
+        """Play ``n`` more rounds and return their history and the weights in force.
+
+        Args:
+            on_round: called after each round; returning True ends the run, like a Ctrl-C that comes
+                between two rounds. A KeyboardInterrupt within a round ends the run as well: that
+                round is lost, those before it are kept.
+        """
+        start = perf_counter()
+        rounds = self.rounds(n)
+        history = History.begin(self.cohort.names, self.standing)
+        try:
+            for record in rounds:
+                history.add(record)
+                if on_round is not None and on_round(record, history):
+                    break
+        except KeyboardInterrupt:
+            pass
+        run = Run(history, self.weights, perf_counter() - start)
+        self.plugins.hook.colearn_experiment_finished(experiment=self, run=run)
+        return run
+
+    def _play(self, n: int) -> Iterator[RoundRecord]:
+        standing = self.standing
+        if not self._played:
+            if self.ledger is not None:
+                self.ledger.begin(self._about(), self.cohort.names, standing, self._aside())
+            self.plugins.hook.colearn_experiment_started(experiment=self)
+        observed = self.plugins.observers("colearn_round_finished")
+        for _ in range(n):
+            record = play(
+                self._played + 1,
+                self.standing,
+                self.cohort,
+                self.strategy,
+                self.policy,
+                self.streams,
+                digests=self.ledger is not None,
+            )
+            if self.ledger is not None:
+                self.ledger.append(record)
+            self._played += 1
+            self._standing = record.standing
+            if observed:
+                self.plugins.hook.colearn_round_finished(experiment=self, record=record)
+            yield record
+
+    def _resolved(self, kind: str, component: Any) -> Any:
+        return self.plugins.component(kind, component).load()() if isinstance(component, str) else component
+
+    def _about(self) -> dict[str, Any]:
+        if self.config is not None:
+            experiment: Any = self.config.what_decides()
+        else:
+            experiment = {"proposals": repr(self.strategy), "voting": repr(self.policy)}
+        versions = {info.distribution: info.version for name, info in self.plugins.infos.items()}
+        return {
+            "experiment": experiment,
+            "seed": self.streams.seed,
+            "streams": SCHEME,
+            "versions": {"python": platform.python_version(), "numpy": np.__version__}
+            | {"colearn-core": version("colearn-core")}
+            | dict(sorted(versions.items())),
+        }
+
+    def _aside(self) -> dict[str, Any]:
+        threads = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+        return {
+            "cohort": type(self.cohort).__name__,
+            "platform": platform.platform(),
+            "processors": os.cpu_count(),
+            "threads": threads,
+        }
+
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -1,0 +1,142 @@
+"""What is kept of a run in memory: its history as columns, and the outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .metrics import Metric
+from .rounds import RoundRecord, Standing
+from .scores import weighted_mean
+from .voting import Vote
+from .weights import Weights
+
+
+@dataclass
+class History:
+    """The rounds of a run as columns; row 0 of the scores is the state before the first round.
+
+    Attributes:
+        names: the learners' names.
+        vote_metric, test_metric: what the scores mean.
+        vote_samples, test_samples: how many samples each learner scores on.
+        round: numbers of the rounds played.
+        accepted: whether each round adopted a candidate.
+        trainings: proposals asked for in each round.
+        proposers: who was asked in each round.
+        labels: the leading candidate of each round, "" without one.
+        votes: each learner's vote on the leading candidate, one row per round.
+        vote_scores, test_scores: each learner's scores of the weights in force, one row per round
+            and the initial row.
+    """
+
+    names: tuple[str, ...]
+    vote_metric: Metric
+    test_metric: Metric
+    vote_samples: NDArray[np.int64]
+    test_samples: NDArray[np.int64]
+    round: list[int] = field(default_factory=list)
+    accepted: list[bool] = field(default_factory=list)
+    trainings: list[int] = field(default_factory=list)
+    proposers: list[tuple[int, ...]] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    votes: list[NDArray[np.int8]] = field(default_factory=list)
+    vote_scores: list[NDArray[np.float32]] = field(default_factory=list)
+    test_scores: list[NDArray[np.float32]] = field(default_factory=list)
+
+    @staticmethod
+    def begin(names: tuple[str, ...], standing: Standing) -> History:
+        history = History(
+            names, standing.vote.metric, standing.test.metric, standing.vote.samples, standing.test.samples
+        )
+        history.vote_scores.append(standing.vote.values[:, 0])
+        history.test_scores.append(standing.test.values[:, 0])
+        return history
+
+    def add(self, record: RoundRecord) -> None:
+        leader = record.decision.leader
+        nobody = np.full(len(self.names), Vote.ABSTAIN, dtype=np.int8)
+        self.round.append(record.round)
+        self.accepted.append(record.accepted)
+        self.trainings.append(len(record.proposers))
+        self.proposers.append(record.proposers)
+        self.labels.append("" if leader is None else record.candidates[leader].label)
+        self.votes.append(nobody if leader is None else record.votes[:, leader])
+        self.vote_scores.append(record.standing.vote.values[:, 0])
+        self.test_scores.append(record.standing.test.values[:, 0])
+
+    def mean_vote(self, row: int = -1) -> float:
+        return weighted_mean(self.vote_scores[row], self.vote_samples)
+
+    def mean_test(self, row: int = -1) -> float:
+        return weighted_mean(self.test_scores[row], self.test_samples)
+
+    @property
+    def acceptance_rate(self) -> float:
+        """Share of rounds that adopted a candidate; NaN before the first."""
+        return sum(self.accepted) / len(self.accepted) if self.accepted else float("nan")
+
+    @property
+    def rounds_since_acceptance(self) -> int:
+        """How many rounds in a row, up to the last, adopted nothing."""
+        count = 0
+        for accepted in reversed(self.accepted):
+            if accepted:
+                break
+            count += 1
+        return count
+
+    def columns(self) -> dict[str, list[Any]]:
+        """One value per round, ready for a data frame: ``pandas.DataFrame(history.columns())``."""
+        rows = range(1, len(self.round) + 1)
+        return {
+            "round": list(self.round),
+            "accepted": list(self.accepted),
+            "trainings": list(self.trainings),
+            "proposers": list(self.proposers),
+            "candidate": list(self.labels),
+            "approvals": [int((v > 0).sum()) for v in self.votes],
+            "rejections": [int((v < 0).sum()) for v in self.votes],
+            f"vote_{self.vote_metric.name}": [self.mean_vote(row) for row in rows],
+            f"test_{self.test_metric.name}": [self.mean_test(row) for row in rows],
+        }
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an experiment came to: its history and the weights in force at the end."""
+
+    history: History
+    weights: Weights
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """The outcome in numbers that JSON can hold (None where there's no score)."""
+        h = self.history
+        return {
+            "rounds": len(h.round),
+            "accepted": sum(h.accepted),
+            "acceptance_rate": number_or_none(h.acceptance_rate),
+            "trainings": sum(h.trainings),
+            "learners": len(h.names),
+            "vote": {
+                "metric": h.vote_metric.name,
+                "initial": number_or_none(h.mean_vote(0)),
+                "final": number_or_none(h.mean_vote()),
+            },
+            "test": {
+                "metric": h.test_metric.name,
+                "initial": number_or_none(h.mean_test(0)),
+                "final": number_or_none(h.mean_test()),
+            },
+            "seconds": round(self.seconds, 3),
+            "weights": self.weights.digest,
+        }
+
+
+def number_or_none(value: float) -> float | None:
+    """A score as JSON can hold it."""
+    return value if np.isfinite(value) else None

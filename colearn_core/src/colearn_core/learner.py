@@ -1,0 +1,77 @@
+"""The learner: one party's private data, and a way to train and score a model on them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .metrics import Metric
+from .scores import Part, Score
+from .weights import Weights, mean
+
+if TYPE_CHECKING:
+    from .cohort import Cohort
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a learner publishes after training: new weights, and on how many samples they were trained."""
+
+    weights: Weights
+    samples: int
+
+
+class Learner(ABC):
+    """One party. It's functional: it holds data and hyper-parameters, never "the current weights".
+
+    So it can be tested alone, replayed, moved to another process, and shared by a thousand
+    simulated parties without a copy of the model for each.
+
+    Any method may raise :class:`~colearn_core.errors.Abstention` to decline with a reason. Any other
+    exception counts as an abstention too; the round goes on without this learner.
+    """
+
+    vote_metric: Metric
+    """What it votes by."""
+
+    test_metric: Metric
+    """What the current model is reported by."""
+
+    @abstractmethod
+    def initial_weights(self, rng: np.random.Generator) -> Weights:
+        """Weights to begin with. Only one learner is asked, and all begin with its answer."""
+
+    @abstractmethod
+    def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
+        """Train from ``base`` on the private training data. ``base`` isn't changed.
+
+        All randomness comes from ``rng``, so that the same call gives the same proposal.
+        """
+
+    @abstractmethod
+    def test_weights(self, weights: Weights, part: Part) -> Score:
+        """Score weights on the private ``vote`` or ``test`` data, averaged over samples.
+
+        Without such data the answer is ``Score(nan, 0)``.
+        """
+
+    def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
+        """Merge proposals that were trained from ``base``: by default their mean, weighted by samples.
+
+        Sums of counts, trees and the like don't average: their learners override this.
+        """
+        return mean([p.weights for p in proposals], [p.samples for p in proposals])
+
+    @classmethod
+    def cohort(cls, learners: Sequence[Learner], names: Sequence[str] | None = None) -> Cohort:
+        """All learners of this class behind one interface: by default a plain loop.
+
+        A backend overrides this to score all learners in one pass. The votes must be the same.
+        """
+        from .cohort import LoopCohort
+
+        return LoopCohort(learners, names)

@@ -1,0 +1,258 @@
+"""The ledger: the append-only, hash-chained record of the rounds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import LedgerError
+from .history import History
+from .metrics import metric
+from .rounds import RoundRecord, Standing
+from .voting import Vote
+from .weights import Weights
+
+FORMAT = 1
+LETTERS = {Vote.APPROVE: "A", Vote.REJECT: "R", Vote.ABSTAIN: "."}
+VOTES = {letter: vote for vote, letter in LETTERS.items()}
+ASIDE = "aside"
+"""The one field that the hash leaves out: what may differ between two runs of one experiment."""
+
+
+class Ledger(ABC):
+    """Where the rounds are recorded. Used as a context manager; leaving it closes it."""
+
+    @abstractmethod
+    def begin(
+        self, about: Mapping[str, Any], names: tuple[str, ...], standing: Standing, aside: Mapping[str, Any]
+    ) -> None:
+        """Record the experiment, its learners and the initial weights; called once, first.
+
+        Args:
+            about: what determines the result: experiment, seed, versions; JSON values only.
+            aside: what doesn't: runtime, platform.
+        """
+
+    @abstractmethod
+    def append(self, record: RoundRecord) -> None:
+        """Record a round. When it returns, the round is safe; if it raises, the ledger is as before."""
+
+    def close(self) -> None:
+        """Release what the ledger holds; what is recorded stays."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class FileLedger(Ledger):
+    """``ledger.jsonl``: one JSON line per round, each with the hash of the one before; adopted
+    weights lie in ``weights/<digest>.safetensors``.
+
+    Raises:
+        LedgerError: the folder can't be written, or holds a ledger already.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / "ledger.jsonl"
+        self._previous = ""
+        try:
+            (self.folder / "weights").mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO = self.path.open("xb", buffering=0)
+        except FileExistsError:
+            raise LedgerError(f"{self.path} exists; a ledger is never overwritten") from None
+        except OSError as error:
+            raise LedgerError(f"can't write a ledger in {self.folder}: {error.strerror}") from error
+
+    def begin(
+        self, about: Mapping[str, Any], names: tuple[str, ...], standing: Standing, aside: Mapping[str, Any]
+    ) -> None:
+        self._keep(standing.weights)
+        self._write(
+            {
+                "colearn": FORMAT,
+                "round": 0,
+                **about,
+                "learners": list(names),
+                "metrics": {"vote": standing.vote.metric.name, "test": standing.test.metric.name},
+                "samples": {"vote": standing.vote.samples.tolist(), "test": standing.test.samples.tolist()},
+                "weights": standing.weights.digest,
+                "scores": {"vote": _numbers(standing.vote.values[:, 0]), "test": _numbers(standing.test.values[:, 0])},
+                "abstentions": _by_number({**standing.test.reasons, **standing.vote.reasons}),
+            },
+            aside,
+        )
+
+    def append(self, record: RoundRecord) -> None:
+        standing = record.standing
+        if record.accepted:
+            self._keep(standing.weights)
+        line = {
+            "round": record.round,
+            "proposers": list(record.proposers),
+            "refusals": _by_number(record.refusals),
+            "candidates": [
+                {
+                    "label": candidate.label,
+                    "authors": list(candidate.authors),
+                    "digest": candidate.digest,
+                    "votes": "".join(LETTERS[Vote(v)] for v in record.votes[:, c].tolist()),
+                    "scores": _numbers(record.scores[:, c]),
+                }
+                for c, candidate in enumerate(record.candidates)
+            ],
+            "abstentions": _by_number(record.abstentions),
+            "leader": record.decision.leader,
+            "accepted": record.accepted,
+            "reason": record.decision.reason,
+            "weights": standing.weights.digest,
+        }
+        if record.accepted:
+            line["test"] = _numbers(standing.test.values[:, 0])
+        self._write(line, {"seconds": {k: round(v, 6) for k, v in record.seconds.items()}})
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _keep(self, weights: Weights) -> None:
+        path = self.folder / "weights" / f"{weights.digest}.safetensors"
+        if not path.exists():
+            try:
+                write_atomically(path, weights.to_bytes())
+            except OSError as error:
+                raise LedgerError(f"can't write {path}: {error.strerror}") from error
+
+    def _write(self, line: dict[str, Any], aside: Mapping[str, Any]) -> None:
+        line["previous"] = self._previous
+        line["hash"] = line_hash(line)
+        line[ASIDE] = dict(aside)
+        data = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        end = self._file.tell()
+        try:
+            written = self._file.write(data)
+            if written != len(data):
+                raise OSError(0, f"only {written} of {len(data)} bytes were written; the disk may be full")
+        except OSError as error:
+            self._file.truncate(end)
+            self._file.seek(end)
+            raise LedgerError(
+                f"can't write {self.path}: {error.strerror}", hint=f"It's whole up to round {line['round'] - 1}."
+            ) from error
+        self._previous = line["hash"]
+
+
+@dataclass(frozen=True)
+class LedgerFile:
+    """What a finished or running ledger file holds: the opening line and one line per round."""
+
+    opening: dict[str, Any]
+    rounds: list[dict[str, Any]]
+
+    @staticmethod
+    def read(path: Path) -> LedgerFile:
+        """Read and check a ledger file: its form, the order of its rounds, and the chain of hashes.
+
+        Raises:
+            LedgerError: it can't be read, or isn't what was once written; names the first line that's wrong.
+        """
+        lines = list(_checked_lines(path))
+        if not lines:
+            raise LedgerError(f"{path} is empty")
+        return LedgerFile(lines[0], lines[1:])
+
+    def history(self) -> History:
+        """The columns that the run had in memory."""
+        first = self.opening
+        history = History(
+            tuple(first["learners"]),
+            metric(first["metrics"]["vote"]),
+            metric(first["metrics"]["test"]),
+            np.array(first["samples"]["vote"], dtype=np.int64),
+            np.array(first["samples"]["test"], dtype=np.int64),
+        )
+        history.vote_scores.append(_array(first["scores"]["vote"]))
+        history.test_scores.append(_array(first["scores"]["test"]))
+        for line in self.rounds:
+            leader = None if line["leader"] is None else line["candidates"][line["leader"]]
+            letters = "." * len(history.names) if leader is None else leader["votes"]
+            history.round.append(line["round"])
+            history.accepted.append(line["accepted"])
+            history.trainings.append(len(line["proposers"]))
+            history.proposers.append(tuple(line["proposers"]))
+            history.labels.append("" if leader is None else leader["label"])
+            history.votes.append(np.array([VOTES[letter] for letter in letters], dtype=np.int8))
+            adopted = line["accepted"] and leader is not None
+            history.vote_scores.append(_array(leader["scores"]) if adopted and leader else history.vote_scores[-1])
+            history.test_scores.append(_array(line["test"]) if adopted else history.test_scores[-1])
+        return history
+
+
+def line_hash(line: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of a line as canonical JSON without its own hash and what it puts aside."""
+    hashed = {key: value for key, value in line.items() if key not in ("hash", ASIDE)}
+    text = json.dumps(hashed, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is either whole or not there, even after a crash."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _checked_lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise LedgerError(f"can't read the ledger {path}: {error.strerror}") from error
+    previous = ""
+    for number, raw in enumerate(text.splitlines(keepends=True), start=1):
+        where = f"{path}, line {number}"
+        if not raw.endswith(b"\n"):
+            raise LedgerError(f"{where} is cut off", hint=f"The ledger is whole up to line {number - 1}.")
+        try:
+            line = json.loads(raw)
+        except ValueError as error:
+            raise LedgerError(f"{where} is no JSON: {error}") from None
+        if not isinstance(line, dict) or "hash" not in line:
+            raise LedgerError(f"{where} is no line of a ledger")
+        if number == 1 and line.get("colearn") != FORMAT:
+            raise LedgerError(f"{where} is no opening of a ledger of format {FORMAT}")
+        if line.get("round") != number - 1:
+            raise LedgerError(f"{where} holds round {line.get('round')}, expected {number - 1}")
+        if line.get("previous") != previous:
+            raise LedgerError(f"{where} doesn't follow the line before: its 'previous' is not that line's hash")
+        if line["hash"] != line_hash(line):
+            raise LedgerError(f"{where} has been altered: its hash doesn't match what it says")
+        previous = line["hash"]
+        yield line
+
+
+def _numbers(values: NDArray[np.float32]) -> list[float | None]:
+    """Single-precision scores in their shortest form; None where there's none."""
+    return [float(str(v)) if np.isfinite(v) else None for v in values]
+
+
+def _array(numbers: list[float | None]) -> NDArray[np.float32]:
+    return np.array([np.nan if v is None else v for v in numbers], dtype=np.float32)
+
+
+def _by_number(reasons: Mapping[int, str]) -> dict[str, str]:
+    return {str(i): reasons[i] for i in sorted(reasons)}

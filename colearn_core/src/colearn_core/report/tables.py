@@ -1,0 +1,92 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.table import Table
+
+from ..baselines import Baseline
+from ..history import History
+from ..metrics import Metric
+
+MOST_LEARNERS = 25
+"""A table with more rows than that is cut to the first ones; the ledger and the picture have all."""
+
+
+def learners_table(history: History) -> Table:
+    """What the run meant for each learner: its scores before and after, and what it contributed."""
+    h = history
+    table = Table(title="Learners", title_justify="left", title_style="bold")
+    table.add_column("learner")
+    for column in ("proposed", "accepted", "approved", "rejected"):
+        table.add_column(column, justify="right")
+    for metric in (h.vote_metric, h.test_metric):
+        part = "vote" if metric is h.vote_metric and len(table.columns) == 5 else "test"
+        table.add_column(f"{part} {metric.name}", justify="right")
+    votes = np.array(h.votes) if h.votes else np.zeros((0, len(h.names)))
+    for i, name in enumerate(h.names[:MOST_LEARNERS]):
+        rounds = [row for row, proposers in enumerate(h.proposers) if i in proposers]
+        table.add_row(
+            name,
+            str(len(rounds)),
+            str(sum(h.accepted[row] for row in rounds)),
+            str(int((votes[:, i] > 0).sum())),
+            str(int((votes[:, i] < 0).sum())),
+            before_and_after(h.vote_scores[0][i], h.vote_scores[-1][i]),
+            before_and_after(h.test_scores[0][i], h.test_scores[-1][i]),
+        )
+    if len(h.names) > MOST_LEARNERS:
+        table.add_row(f"... {len(h.names) - MOST_LEARNERS} more")
+    table.add_section()
+    table.add_row(
+        "mean",
+        "",
+        "",
+        "",
+        "",
+        before_and_after(h.mean_vote(0), h.mean_vote()),
+        before_and_after(h.mean_test(0), h.mean_test()),
+        style="bold",
+    )
+    return table
+
+
+def baselines_table(history: History, found: Sequence[Baseline]) -> Table:
+    """The collective model beside the baselines, best first."""
+    metric = history.test_metric
+    known = history.test_scores[-1][np.isfinite(history.test_scores[-1])]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (float("nan"), float("nan"))
+    collective = Baseline("collective, by vote", sum(history.trainings), history.mean_test(), low, high)
+    table = Table(title=f"Was it worth it? Test {metric.name} ({direction(metric)})", title_justify="left")
+    table.title_style = "bold"
+    table.add_column("training")
+    table.add_column("trainings", justify="right")
+    table.add_column("mean", justify="right")
+    table.add_column("lowest – highest learner", justify="right")
+    sign = -1 if metric.greater_is_better else 1
+    for row in sorted([collective, *found], key=lambda b: sign * b.test if np.isfinite(b.test) else np.inf):
+        table.add_row(
+            row.name,
+            str(row.trainings),
+            number(row.test),
+            f"{number(row.lowest)} – {number(row.highest)}",
+            style="bold green" if row is collective else "",
+        )
+    return table
+
+
+def direction(metric: Metric) -> str:
+    return "higher is better" if metric.greater_is_better else "lower is better"
+
+
+def before_and_after(before: float, after: float) -> str:
+    return f"{number(before)} → {number(after)}"
+
+
+def number(value: float) -> str:
+    """A score in three decimals, or a dash."""
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.3g}"

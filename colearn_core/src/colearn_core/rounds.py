@@ -1,0 +1,152 @@
+"""One round: the only place where the protocol is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .cohort import Cohort, Proposals
+from .proposing import Candidate, ProposalStrategy
+from .scores import Scores
+from .streams import Streams
+from .voting import Decision, Vote, Votes, VotingPolicy
+from .weights import Weights
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The weights in force, with every learner's scores of them (one column each)."""
+
+    weights: Weights
+    vote: Scores
+    test: Scores
+
+
+@dataclass(frozen=True)
+class CandidateRecord:
+    """What is kept of a candidate; ``digest`` is None when no ledger asks for it."""
+
+    label: str
+    authors: tuple[int, ...]
+    digest: str | None
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """What happened in one round. Learners are known by their number, from 0; rounds count from 1.
+
+    Attributes:
+        round: the number of the round.
+        proposers: who was asked for a proposal.
+        refusals: who of them proposed nothing usable, and why.
+        candidates: what was put to the vote.
+        votes: values of :class:`~colearn_core.voting.Vote`, shape ``(learners, candidates)``.
+        scores: the learners' vote scores of the candidates, of the same shape.
+        abstentions: who couldn't score, and why, where it gave a reason.
+        decision: the outcome.
+        standing: the weights in force after the round, with their scores.
+        seconds: wall-clock time of proposing, of voting, and of the whole round.
+    """
+
+    round: int
+    proposers: tuple[int, ...]
+    refusals: dict[int, str]
+    candidates: tuple[CandidateRecord, ...]
+    votes: Votes
+    scores: NDArray[np.float32]
+    abstentions: dict[int, str]
+    decision: Decision
+    standing: Standing
+    seconds: dict[str, float]
+
+    @property
+    def accepted(self) -> bool:
+        return self.decision.accepted
+
+    def __str__(self) -> str:
+        outcome = "accepted" if self.accepted else "rejected"
+        label = "" if self.decision.leader is None else f" {self.candidates[self.decision.leader].label}"
+        vote, test = self.standing.vote, self.standing.test
+        return (
+            f"round {self.round}:{label} {outcome} ({self.decision.reason}); "
+            f"vote {vote.metric.name} {vote.mean():.4f}, test {test.metric.name} {test.mean():.4f}"
+        )
+
+
+def begin(cohort: Cohort, streams: Streams, weights: Weights | None = None) -> Standing:
+    """The standing before the first round: initial weights, scored by everyone."""
+    return assess(cohort, cohort.initial_weights(streams.generator("initial")) if weights is None else weights)
+
+
+def assess(cohort: Cohort, weights: Weights) -> Standing:
+    """Put weights in force: everyone scores them on vote and test data."""
+    return Standing(weights, cohort.test([weights], "vote"), cohort.test([weights], "test"))
+
+
+def play(
+    round: int,
+    standing: Standing,
+    cohort: Cohort,
+    strategy: ProposalStrategy,
+    policy: VotingPolicy,
+    streams: Streams,
+    digests: bool = False,
+) -> RoundRecord:
+    """Propose, vote, decide; the new standing is in the record.
+
+    Scores of the current weights are never computed again, and test data are touched only when
+    weights are adopted.
+
+    Args:
+        digests: whether to compute the candidates' digests, which can cost more than a small round.
+    """
+    start = perf_counter()
+    base = standing.weights
+    proposers = strategy.proposers(round, len(cohort), streams)
+    proposed = cohort.propose(proposers, base, round, streams)
+    candidates = _candidates(base, proposed, cohort, strategy)
+    proposed_at = perf_counter()
+
+    scores = cohort.test([c.weights for c in candidates], "vote")
+    votes = _without_own_vote(policy.votes(standing.vote, scores), candidates)
+    decision = policy.tally(votes)
+    voted_at = perf_counter()
+
+    if decision.accepted and decision.leader is not None:
+        adopted = candidates[decision.leader].weights
+        standing = Standing(adopted, scores.candidate(decision.leader), cohort.test([adopted], "test"))
+    return RoundRecord(
+        round=round,
+        proposers=tuple(proposers),
+        refusals=proposed.refusals,
+        candidates=tuple(
+            CandidateRecord(c.label, c.authors, c.weights.digest if digests else None) for c in candidates
+        ),
+        votes=votes,
+        scores=scores.values,
+        abstentions=dict(scores.reasons),
+        decision=decision,
+        standing=standing,
+        seconds={
+            "propose": proposed_at - start,
+            "vote": voted_at - proposed_at,
+            "round": perf_counter() - start,
+        },
+    )
+
+
+def _candidates(base: Weights, proposed: Proposals, cohort: Cohort, strategy: ProposalStrategy) -> list[Candidate]:
+    if not proposed.proposals:
+        return []
+    return strategy.candidates(base, proposed.proposals, lambda proposals: cohort.combine(base, proposals))
+
+
+def _without_own_vote(votes: Votes, candidates: Sequence[Candidate]) -> Votes:
+    """The author of a lone candidate doesn't vote on it, unless there's nobody else."""
+    if len(candidates) == 1 and len(candidates[0].authors) == 1 and len(votes) > 1:
+        votes[candidates[0].authors[0], 0] = Vote.ABSTAIN
+    return votes

@@ -1,0 +1,169 @@
+"""Voting policies: how a learner decides its votes, and how the ballots become one decision."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import IntEnum
+from fractions import Fraction
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Le
+from numpy.typing import NDArray
+
+from .errors import ParameterError
+from .scores import Score, Scores
+
+Votes = NDArray[np.int8]
+"""One ballot per row: a learner's votes (values of :class:`Vote`) on the candidates, one per column."""
+
+
+class Vote(IntEnum):
+    """One learner's answer to one candidate."""
+
+    REJECT = -1
+    ABSTAIN = 0
+    APPROVE = 1
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The outcome of a vote.
+
+    Attributes:
+        accepted: whether the leading candidate is adopted.
+        leader: the most approved candidate, of those that pass if any does; None without candidates.
+        approvals, rejections: votes cast on each candidate.
+        reason: the outcome in words.
+    """
+
+    accepted: bool
+    leader: int | None
+    approvals: tuple[int, ...]
+    rejections: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class VotingPolicy(ABC):
+    """The rule of a vote: :meth:`vote` is private to each learner, :meth:`tally` is the same for all.
+
+    A subclass says in :meth:`passes` how many approvals are enough, or overrides either half.
+    """
+
+    quorum: Annotated[float, Ge(0), Le(1), "Share of all learners that must vote on a candidate"] = 0.5
+    min_improvement: Annotated[float, Ge(0), "Approve only what improves the vote score by more than this"] = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.quorum <= 1:
+            raise ParameterError(f"quorum is a share between 0 and 1, not {self.quorum}")
+        if not self.min_improvement >= 0:
+            raise ParameterError(f"min_improvement can't be negative: {self.min_improvement}")
+
+    @abstractmethod
+    def passes(self, approvals: int, cast: int) -> bool:
+        """Whether ``approvals`` of ``cast`` votes (at least one) adopt a candidate."""
+
+    def vote(self, current: Score, proposed: Score, greater_is_better: bool) -> Vote:
+        """One learner's vote: approve strict improvement of its own score.
+
+        A proposed score that's no number is an abstention. A current score that's no number loses
+        against any finite one, or a model that once diverged would be kept for ever.
+        """
+        if proposed.samples == 0 or not np.isfinite(proposed.value):
+            return Vote.ABSTAIN
+        if not np.isfinite(current.value):
+            return Vote.APPROVE
+        gain = proposed.value - current.value if greater_is_better else current.value - proposed.value
+        return Vote.APPROVE if gain > self.min_improvement else Vote.REJECT
+
+    def votes(self, current: Scores, proposed: Scores) -> Votes:
+        """All learners' votes on all candidates, each learner's from its own scores alone.
+
+        It's :meth:`vote` for each of them; the rule above is computed for all at once.
+        """
+        if type(self).vote is not VotingPolicy.vote:
+            return self._vote_one_by_one(current, proposed)
+        gain = proposed.values.astype(np.float64) - current.values
+        if not proposed.metric.greater_is_better:
+            gain = -gain
+        votes = np.where(gain > self.min_improvement, Vote.APPROVE, Vote.REJECT).astype(np.int8)
+        if not np.isfinite(gain).all():
+            votes[np.broadcast_to(~np.isfinite(current.values), votes.shape)] = Vote.APPROVE
+            votes[~np.isfinite(proposed.values)] = Vote.ABSTAIN
+        return votes
+
+    def _vote_one_by_one(self, current: Scores, proposed: Scores) -> Votes:
+        learners, candidates = proposed.values.shape
+        better = proposed.metric.greater_is_better
+        votes = np.zeros((learners, candidates), dtype=np.int8)
+        for i in range(learners):
+            for c in range(candidates):
+                votes[i, c] = self.vote(current.score(i, 0), proposed.score(i, c), better)
+        return votes
+
+    def tally(self, votes: Votes) -> Decision:
+        """Turn ballots into a decision; pure, and independent of the order of the ballots.
+
+        Of the candidates that have a quorum and enough approvals the most approved one wins, of
+        equals the first.
+        """
+        learners, candidates = votes.shape
+        approvals = (votes > 0).sum(axis=0).tolist()
+        rejections = (votes < 0).sum(axis=0).tolist()
+        if not candidates:
+            return Decision(False, None, (), (), "no candidate")
+        needed = self.quorum * learners
+        passing = [
+            c
+            for c, (yes, no) in enumerate(zip(approvals, rejections, strict=True))
+            if yes + no > 0 and yes + no >= needed and self.passes(yes, yes + no)
+        ]
+        leader = max(passing or range(candidates), key=approvals.__getitem__)
+        yes, cast = approvals[leader], approvals[leader] + rejections[leader]
+        reason = f"{yes} of {cast} approve"
+        if cast < needed or not cast:
+            reason = f"no quorum: {cast} of {learners} learners voted"
+        return Decision(bool(passing), leader, tuple(approvals), tuple(rejections), reason)
+
+
+@dataclass(frozen=True)
+class Majority(VotingPolicy):
+    """Strictly more than half of the votes cast must approve; a tie rejects."""
+
+    def passes(self, approvals: int, cast: int) -> bool:
+        return 2 * approvals > cast
+
+
+@dataclass(frozen=True)
+class Unanimous(VotingPolicy):
+    """Every vote cast must approve."""
+
+    def passes(self, approvals: int, cast: int) -> bool:
+        return approvals == cast
+
+
+@dataclass(frozen=True)
+class Threshold(VotingPolicy):
+    """A given share of the votes cast must approve."""
+
+    share: Annotated[float | str, 'Share of the votes cast, a number or a fraction such as "2/3"'] = 0.5
+    inclusive: Annotated[bool, "Whether exactly this share is enough"] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            share = self._exact_share()
+        except (ValueError, ZeroDivisionError):
+            raise ParameterError(f"share must be a number or a fraction such as '2/3', not {self.share!r}") from None
+        if not 0 <= share <= 1:
+            raise ParameterError(f"share must lie between 0 and 1, not {self.share}")
+
+    def _exact_share(self) -> Fraction:
+        # 0.55 * 100 is 55.000000000000007 in doubles: 55 of 100 votes would fail a threshold of 0.55.
+        return Fraction(str(self.share))
+
+    def passes(self, approvals: int, cast: int) -> bool:
+        needed = self._exact_share() * cast
+        return approvals >= needed if self.inclusive else approvals > needed

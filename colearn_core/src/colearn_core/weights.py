@@ -1,0 +1,178 @@
+"""Weights: the only model state that ever leaves a learner."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import WeightsError
+
+Array = NDArray[Any]
+
+
+class Weights(Mapping[str, Array]):
+    """An immutable, named set of numpy arrays, sorted by name.
+
+    Arrays are read-only, C-contiguous and native in byte order; their types are those of numpy that
+    *safetensors* can carry: booleans, integers and floats of up to 64 bits.
+
+    Args:
+        arrays: name to array.
+        copy: pass False to hand over arrays that nobody else holds: they are frozen as they are.
+
+    Raises:
+        WeightsError: a name or a type that can't travel.
+    """
+
+    __slots__ = ("_arrays", "_digest")
+
+    def __init__(self, arrays: Mapping[str, ArrayLike], *, copy: bool = True) -> None:
+        self._arrays = {name: _freeze(name, arrays[name], copy) for name in sorted(arrays)}
+        self._digest: str | None = None
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        arrays = ", ".join(f"{name}: {a.dtype}{list(a.shape)}" for name, a in self._arrays.items())
+        return f"Weights({arrays})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether names, types, shapes and every bit agree (so NaN equals the same NaN)."""
+        if not isinstance(other, Weights):
+            return NotImplemented
+        return self is other or self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, over names, types, shapes and little-endian values; computed once."""
+        if self._digest is None:
+            sha = hashlib.sha256()
+            for name, array in self._arrays.items():
+                label = f"{name}\0{array.dtype.newbyteorder('<').str}\0{array.shape}".encode()
+                sha.update(struct.pack("<Q", len(label)) + label)
+                sha.update(array.astype(array.dtype.newbyteorder("<"), copy=False).data)
+            self._digest = sha.hexdigest()
+        return self._digest
+
+    @property
+    def size(self) -> int:
+        """Number of values in all arrays."""
+        return sum(array.size for array in self._arrays.values())
+
+    def to_bytes(self) -> bytes:
+        """The weights in the *safetensors* format."""
+        from safetensors.numpy import save
+
+        return save(self._arrays)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Weights:
+        """Read what :meth:`to_bytes` wrote; nothing in the bytes is ever executed.
+
+        Raises:
+            WeightsError: the bytes aren't a safetensors file.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            return cls(load(data))
+        except (SafetensorError, ValueError, TypeError, KeyError) as error:
+            raise WeightsError(f"these {len(data)} bytes are not weights in the safetensors format: {error}") from error
+
+    def check_finite(self) -> None:
+        """Raise WeightsError that names the first array with a NaN or an infinity in it."""
+        for name, array in self._arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                bad = array.size - int(np.isfinite(array).sum())
+                raise WeightsError(f"non-finite values in {name!r} ({bad} of {array.size})")
+
+    def check_like(self, model: Weights) -> None:
+        """Raise WeightsError unless names, types and shapes are those of ``model``."""
+        if self._arrays.keys() != model._arrays.keys():
+            missing = [name for name in model if name not in self]
+            extra = [name for name in self if name not in model]
+            raise WeightsError(f"weights of another model: missing {missing}, unexpected {extra}")
+        for name, array in self._arrays.items():
+            expected = model._arrays[name]
+            if array.shape != expected.shape or array.dtype != expected.dtype:
+                raise WeightsError(
+                    f"{name!r} is {array.dtype}{list(array.shape)}, "
+                    f"the model has {expected.dtype}{list(expected.shape)}"
+                )
+
+
+def mean(weights: Sequence[Weights], shares: Sequence[float] | None = None) -> Weights:
+    """The weighted mean, computed in double precision; ``shares`` need not add up to 1.
+
+    Equal weights come out unchanged, to the bit.
+
+    Raises:
+        WeightsError: the weights don't fit each other, or integers differ: their mean has no
+            meaning, the learner must override ``combine``.
+    """
+    part = np.ones(len(weights)) if shares is None else np.asarray(shares, dtype=np.float64)
+    part = part / part.sum()
+
+    def of(arrays: list[Array]) -> Array:
+        total = arrays[0].astype(np.float64)
+        for share, array in zip(part[1:], arrays[1:], strict=True):
+            total += share * (array - arrays[0])
+        return total
+
+    return _elementwise(of, weights)
+
+
+def median(weights: Sequence[Weights]) -> Weights:
+    """The coordinate-wise median (Yin et al. 2018, "Byzantine-robust distributed learning")."""
+    return _elementwise(lambda arrays: np.median(np.stack(arrays), axis=0), weights)
+
+
+def interpolate(start: Weights, end: Weights, step: float) -> Weights:
+    """``start + step * (end - start)``: 0 is the start, 1 the end, 2 goes as far again."""
+    return _elementwise(lambda arrays: arrays[0] + step * (arrays[1] - arrays[0]), [start, end])
+
+
+def _elementwise(function: Any, weights: Sequence[Weights]) -> Weights:
+    first = weights[0]
+    for other in weights[1:]:
+        other.check_like(first)
+    result: dict[str, Array] = {}
+    for name, array in first.items():
+        if array.dtype.kind == "f":
+            result[name] = np.asarray(function([w[name] for w in weights]), dtype=array.dtype)
+        elif all(np.array_equal(w[name], array) for w in weights[1:]):
+            result[name] = array
+        else:
+            raise WeightsError(
+                f"{name!r} holds {array.dtype} values that differ, and these can't be averaged",
+                hint="The learner has to override combine().",
+            )
+    return Weights(result, copy=False)
+
+
+def _freeze(name: str, value: ArrayLike, copy: bool) -> Array:
+    if not isinstance(name, str) or not name or name == "__metadata__":
+        raise WeightsError(f"{name!r} is no name for an array of weights")
+    array = np.array(value, order="C", copy=copy or None)
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise WeightsError(f"{name!r} has type {array.dtype}; weights are booleans, integers or floats up to 64 bits")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,240 @@
+"""The learner for any scikit-learn estimator that trains incrementally, and its fused cohort."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import is_classifier
+
+from colearn_core.cohort import Cohort, LoopCohort
+from colearn_core.data import PrivateData, Samples, Task
+from colearn_core.errors import DataError, ParameterError
+from colearn_core.learner import Learner, Proposal
+from colearn_core.metrics import Metric, metric
+from colearn_core.scores import Part, Score, Scores
+from colearn_core.weights import Weights
+
+from .workbench import workbench_for
+
+log = logging.getLogger(__name__)
+Pair = tuple[ArrayLike, ArrayLike]
+
+
+class SklearnLearner(Learner):
+    """A party that trains any estimator with ``partial_fit``.
+
+    Args:
+        estimator: an unfitted classifier or regressor; it's cloned, never changed.
+        train: features, shape ``(n, features)``, and targets, shape ``(n,)``.
+        vote: what it votes by; without it the learner abstains.
+        test: what the current model is reported by.
+        classes: all labels in the group, in any order; by default those in this learner's own data.
+            The learners of an experiment must agree on them.
+        epochs: passes over the training data for a proposal (naive Bayes: always one).
+        samples_per_proposal: instead, train on this many samples for a proposal, drawn in random
+            order without repetition until all are used, then again. All learners then go as far,
+            and weigh as much, whatever they own: under label skew that's what lets a mean improve.
+        vote_metric: ``log_loss`` for classifiers that give probabilities, else ``accuracy``; ``mse``.
+        test_metric: ``accuracy`` for classifiers, ``mse`` for regressors.
+        state: the fitted attributes that must travel, for estimators that this plugin doesn't know.
+
+    Raises:
+        DataError: the data can't be learned from.
+        ParameterError: the estimator can't train incrementally, or can't be scored by that metric.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        train: Pair,
+        vote: Pair | None = None,
+        test: Pair | None = None,
+        *,
+        classes: Sequence[Any] | None = None,
+        epochs: int = 1,
+        samples_per_proposal: int | None = None,
+        vote_metric: str | None = None,
+        test_metric: str | None = None,
+        state: Sequence[str] | None = None,
+    ) -> None:
+        pairs = {"train": train, "vote": vote, "test": test}
+        labels: NDArray[Any] | None = None
+        if is_classifier(estimator):
+            given = [np.asarray(pair[1]) for pair in pairs.values() if pair is not None]
+            labels = np.unique(np.concatenate(given) if classes is None else np.asarray(classes))
+        features = np.shape(train[0])[1] if np.ndim(train[0]) == 2 else 0
+        own = {part: _samples(part, pair, features, labels) for part, pair in pairs.items()}
+        task = Task(() if labels is None else tuple(map(str, labels)))
+        data = PrivateData(**own, task=task)
+        self._set_up(estimator, data, epochs, samples_per_proposal, vote_metric, test_metric, state)
+        self.labels = labels
+
+    @classmethod
+    def of(
+        cls,
+        estimator: Any,
+        data: PrivateData,
+        *,
+        epochs: int = 1,
+        samples_per_proposal: int | None = None,
+        vote_metric: str | None = None,
+        test_metric: str | None = None,
+    ) -> SklearnLearner:
+        """A learner for data that an experiment has divided: targets are class numbers already."""
+        if is_classifier(estimator) != bool(data.task.classes):
+            raise ParameterError(f"{type(estimator).__name__} can't learn a {data.task.kind} task")
+        learner = cls.__new__(cls)
+        learner._set_up(estimator, data, epochs, samples_per_proposal, vote_metric, test_metric, None)
+        learner.labels = np.array(data.task.classes) if data.task.classes else None
+        return learner
+
+    def _set_up(
+        self,
+        estimator: Any,
+        data: PrivateData,
+        epochs: int,
+        samples_per_proposal: int | None,
+        vote_metric: str | None,
+        test_metric: str | None,
+        state: Sequence[str] | None,
+    ) -> None:
+        if not hasattr(estimator, "partial_fit"):
+            raise ParameterError(f"{type(estimator).__name__} can't train incrementally: it has no partial_fit")
+        if epochs < 1:
+            raise ParameterError(f"epochs must be at least 1, not {epochs}")
+        if samples_per_proposal is not None and samples_per_proposal < 1:
+            raise ParameterError(f"samples_per_proposal must be at least 1, not {samples_per_proposal}")
+        classes = len(data.task.classes)
+        if classes == 1:
+            raise DataError(
+                f"there's only one class, {data.task.classes[0]!r}",
+                hint="Pass all labels in the group: SklearnLearner(..., classes=[...]).",
+            )
+        self.data = data
+        self.epochs = epochs
+        self.samples_per_proposal = samples_per_proposal
+        self.vote_metric = _metric_for(estimator, vote_metric, for_vote=True)
+        self.test_metric = _metric_for(estimator, test_metric, for_vote=False)
+        self.workbench = workbench_for(estimator, data.train.x.shape[1], classes, state)
+
+    labels: NDArray[Any] | None
+    """The labels behind the class numbers; None for regression."""
+
+    def initial_weights(self, rng: np.random.Generator) -> Weights:
+        return self.workbench.initial(rng)
+
+    def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
+        train, epochs = self.data.train, self.epochs
+        if self.samples_per_proposal is not None:
+            train, epochs = train.take(_drawn(len(train), self.samples_per_proposal, rng)), 1
+        return Proposal(self.workbench.train(base, train.x, train.y, epochs, rng), len(train))
+
+    def test_weights(self, weights: Weights, part: Part) -> Score:
+        samples = self.data.vote if part == "vote" else self.data.test
+        if not len(samples):
+            return Score(float("nan"), 0)
+        measure = self.vote_metric if part == "vote" else self.test_metric
+        predictions = self.workbench.predict(weights, samples.x, measure.needs)
+        score = measure.score(samples.y, predictions, np.array([len(samples)]))
+        return Score(float(score[0]), len(samples))
+
+    def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
+        return self.workbench.combine(base, proposals)
+
+    def fitted_estimator(self, weights: Weights) -> Any:
+        """A fitted scikit-learn estimator with these weights, with the original labels."""
+        estimator = self.workbench.fitted(weights)
+        if self.labels is not None:
+            estimator.classes_ = self.labels
+            if hasattr(estimator, "_label_binarizer"):
+                estimator._label_binarizer.fit(self.labels)
+        return estimator
+
+    @classmethod
+    def cohort(cls, learners: Sequence[Learner], names: Sequence[str] | None = None) -> Cohort:
+        own = [learner for learner in learners if isinstance(learner, SklearnLearner)]
+        if len({id(learner.workbench) for learner in own}) != 1 or len(own) != len(learners):
+            return LoopCohort(learners, names)
+        return SklearnCohort(own, names)
+
+
+class SklearnCohort(LoopCohort):
+    """Learners of one kind of estimator: candidates are put into it once, and all learners' samples
+    go through in one pass."""
+
+    def __init__(self, learners: Sequence[SklearnLearner], names: Sequence[str] | None = None) -> None:
+        super().__init__(learners, names)
+        self._workbench = learners[0].workbench
+        self._samples = {
+            "vote": Samples.joined([learner.data.vote for learner in learners]),
+            "test": Samples.joined([learner.data.test for learner in learners]),
+        }
+        self._sizes = {
+            "vote": np.array([len(learner.data.vote) for learner in learners]),
+            "test": np.array([len(learner.data.test) for learner in learners]),
+        }
+
+    def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
+        measure = self.vote_metric if part == "vote" else self.test_metric
+        sizes = self._sizes[part]
+        if not candidates or not sizes.any():
+            return Scores(measure, np.full((len(self), len(candidates)), np.nan, np.float32), sizes)
+        try:
+            columns = [self._column(weights, part, measure) for weights in candidates]
+        except Exception:  # one learner's sample may spoil the pass for all: then each is asked alone
+            log.debug("the fused pass failed", exc_info=True)
+            return super().test(candidates, part)
+        return Scores(measure, np.column_stack(columns).astype(np.float32), sizes)
+
+    def _column(self, weights: Weights, part: Part, measure: Metric) -> NDArray[np.float64]:
+        samples = self._samples[part]
+        predictions = self._workbench.predict(weights, samples.x, measure.needs)
+        return measure.score(samples.y, predictions, self._sizes[part])
+
+
+def _drawn(samples: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """``count`` indices below ``samples``: random orders of all of them, one after the other."""
+    orders = [rng.permutation(samples) for _ in range(-(-count // samples))]
+    return np.concatenate(orders)[:count]
+
+
+def _metric_for(estimator: Any, name: str | None, *, for_vote: bool) -> Metric:
+    title = type(estimator).__name__
+    probabilities = hasattr(estimator, "predict_proba")
+    if name is None:
+        of_classifier = "log_loss" if for_vote and probabilities else "accuracy"
+        name = of_classifier if is_classifier(estimator) else "mse"
+    found = metric(name)
+    if (found.needs == "values") == is_classifier(estimator):
+        raise ParameterError(f"{title} can't be scored by {name}")
+    if found.needs == "probabilities" and not probabilities:
+        raise ParameterError(f"{title} gives no probabilities to score by {name}", hint="Take accuracy or f1.")
+    return found
+
+
+def _samples(part: str, pair: Pair | None, features: int, labels: NDArray[Any] | None) -> Samples:
+    if pair is None:
+        return Samples(np.empty((0, features)), np.empty(0, dtype=np.int64 if labels is not None else np.float64))
+    x, y = np.asarray(pair[0], dtype=np.float64), np.asarray(pair[1])
+    if x.ndim != 2 or y.ndim != 1 or len(x) != len(y) or x.shape[1] != features:
+        raise DataError(
+            f"{part} data must be features of shape (n, {features or 'features'}) and targets of shape (n,), "
+            f"not {list(x.shape)} and {list(y.shape)}"
+        )
+    if part == "train" and not len(x):
+        raise DataError("a learner needs at least one sample to train on")
+    if not np.isfinite(x).all():
+        raise DataError(f"{part} features hold NaN or infinite values ({int((~np.isfinite(x)).sum())})")
+    if labels is None:
+        y = y.astype(np.float64)
+        if not np.isfinite(y).all():
+            raise DataError(f"{part} targets hold NaN or infinite values ({int((~np.isfinite(y)).sum())})")
+        return Samples(x, y)
+    unknown = np.setdiff1d(y, labels)
+    if len(unknown):
+        raise DataError(f"{part} targets {unknown[:5].tolist()} are not among the classes {labels.tolist()}")
+    return Samples(x, np.searchsorted(labels, y))
