@@ -25,9 +25,7 @@ def main() -> None:
                 },
                 repeats,
             )
-            votes = [
-                e.policy.votes(base.vote, e.cohort.test(candidates, "vote")) for e in (loop, fused)
-            ]
+            votes = [e.policy.votes(base.vote, e.cohort.test(candidates, "vote")) for e in (loop, fused)]
             same = "same" if np.array_equal(*votes) else "DIFFERENT"
             print(
                 f"{learner:24} {n:8} {times['loop'] * 1e3:9.2f} {times['fused'] * 1e3:9.2f} "

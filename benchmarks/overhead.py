@@ -75,7 +75,7 @@ def with_ledger(learners: list[Vectors], rounds: int) -> None:
 
 def main() -> None:
     print(f"{'learners':>8} {'bare ms':>9} {'colearn ms':>11} {'ratio':>6} {'with ledger ms':>15} {'ratio':>6}")
-    for n, rounds, repeats in ((10, 300, 31), (100, 100, 31), (1000, 20, 15)):
+    for n, rounds, repeats in ((10, 1000, 15), (100, 200, 15), (1000, 30, 15)):
         rng = np.random.default_rng(1)
         targets = [rng.standard_normal(SIZE) for _ in range(n)]
         learners = [Vectors(target) for target in targets]
@@ -88,7 +88,9 @@ def main() -> None:
             repeats,
         )
         floor, ours, recorded = (times[name] / rounds * 1e3 for name in ("bare", "colearn", "ledger"))
-        print(f"{n:8} {floor:9.3f} {ours:11.3f} {ours / floor:6.2f} {recorded:15.3f} {recorded / floor:6.2f}", flush=True)
+        print(
+            f"{n:8} {floor:9.3f} {ours:11.3f} {ours / floor:6.2f} {recorded:15.3f} {recorded / floor:6.2f}", flush=True
+        )
 
 
 if __name__ == "__main__":

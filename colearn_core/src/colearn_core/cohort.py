@@ -101,24 +101,22 @@ class LoopCohort(Cohort):
         return Proposals(proposals, refusals)
 
     def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
-        rows: list[list[float]] = []
-        samples: list[int] = []
+        columns = []
+        samples = [0] * len(self)
         reasons: dict[int, str] = {}
-        for i, learner in enumerate(self.learners):
-            row = []
-            count = 0
-            for weights in candidates:
+        for weights in candidates:
+            column = []
+            for i, learner in enumerate(self.learners):
                 try:
-                    value, count = learner.test_weights(weights, part)
+                    value, samples[i] = learner.test_weights(weights, part)
                 except Exception as error:  # an abstention: the others' votes decide
                     value = np.nan
                     reasons.setdefault(i, reason(error))
                     log.debug("%s gives no score", self.names[i], exc_info=True)
-                row.append(value)
-            rows.append(row)
-            samples.append(count)
+                column.append(value)
+            columns.append(column)
         metric = self.vote_metric if part == "vote" else self.test_metric
-        values = np.array(rows, dtype=np.float32).reshape(len(self), len(candidates))
+        values = np.array(columns, dtype=np.float32).reshape(len(candidates), len(self)).T
         return Scores(metric, values, np.array(samples, dtype=np.int64), reasons)
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:

@@ -58,15 +58,17 @@ class History:
 
     def add(self, record: RoundRecord) -> None:
         leader = record.decision.leader
-        nobody = np.full(len(self.names), Vote.ABSTAIN, dtype=np.int8)
         self.round.append(record.round)
         self.accepted.append(record.accepted)
         self.trainings.append(len(record.proposers))
         self.proposers.append(record.proposers)
         self.labels.append("" if leader is None else record.candidates[leader].label)
-        self.votes.append(nobody if leader is None else record.votes[:, leader])
+        self.votes.append(self._nobody() if leader is None else record.votes[:, leader])
         self.vote_scores.append(record.standing.vote.values[:, 0])
         self.test_scores.append(record.standing.test.values[:, 0])
+
+    def _nobody(self) -> NDArray[np.int8]:
+        return np.full(len(self.names), Vote.ABSTAIN, dtype=np.int8)
 
     def mean_vote(self, row: int = -1) -> float:
         return weighted_mean(self.vote_scores[row], self.vote_samples)

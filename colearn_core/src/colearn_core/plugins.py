@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -181,6 +180,8 @@ class Plugins:
                 yield name, component
 
     def _advice(self, kind: str, name: str, known: list[str]) -> str:
+        from difflib import get_close_matches
+
         lines = []
         close = get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if k.endswith(f".{name}")][:1]
         if close:

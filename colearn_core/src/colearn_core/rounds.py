@@ -13,7 +13,7 @@ from .cohort import Cohort, Proposals
 from .proposing import Candidate, ProposalStrategy
 from .scores import Scores
 from .streams import Streams
-from .voting import Decision, Vote, Votes, VotingPolicy
+from .voting import ABSTAIN, Decision, Votes, VotingPolicy
 from .weights import Weights
 
 
@@ -148,5 +148,5 @@ def _candidates(base: Weights, proposed: Proposals, cohort: Cohort, strategy: Pr
 def _without_own_vote(votes: Votes, candidates: Sequence[Candidate]) -> Votes:
     """The author of a lone candidate doesn't vote on it, unless there's nobody else."""
     if len(candidates) == 1 and len(candidates[0].authors) == 1 and len(votes) > 1:
-        votes[candidates[0].authors[0], 0] = Vote.ABSTAIN
+        votes[candidates[0].authors[0], 0] = ABSTAIN
     return votes

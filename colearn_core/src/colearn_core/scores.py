@@ -45,6 +45,13 @@ class Scores:
     samples: NDArray[np.int64]
     reasons: Mapping[int, str] = field(default_factory=dict)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every learner gave a finite score of every candidate."""
+        # count_nonzero is all() without numpy's detour through Python: this runs in every round.
+        known = np.count_nonzero(np.isfinite(self.values)) == self.values.size
+        return bool(known and np.count_nonzero(self.samples) == len(self.samples))
+
     def score(self, learner: int, candidate: int) -> Score:
         return Score(float(self.values[learner, candidate]), int(self.samples[learner]))
 

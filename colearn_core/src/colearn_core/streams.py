@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import NDArray
 
-SCHEME = "pcg64(blake2b-128(seed/purpose/round/learner))"
+SCHEME = "pcg64(blake2b-256(seed/purpose/round/learner))"
 
 
 @dataclass(frozen=True)
@@ -23,5 +26,15 @@ class Streams:
     def generator(self, purpose: str, round: int = 0, learner: int | None = None) -> np.random.Generator:
         """Return a fresh generator for this key; asking twice gives the same draws twice."""
         key = f"{self.seed}/{purpose}/{round}/{'' if learner is None else learner}"
-        digest = blake2b(key.encode(), digest_size=16).digest()
-        return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
+        return np.random.Generator(np.random.PCG64(_Digest(key.encode())))
+
+
+class _Digest(ISeedSequence):
+    """A key's digest as the state of a generator; numpy's own SeedSequence would triple the cost."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> NDArray[Any]:
+        # PCG64 asks for four 64-bit words.
+        return np.frombuffer(blake2b(self._key, digest_size=8 * n_words).digest(), dtype=dtype)

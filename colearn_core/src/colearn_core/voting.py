@@ -27,6 +27,12 @@ class Vote(IntEnum):
     APPROVE = 1
 
 
+APPROVE, REJECT, ABSTAIN = map(int, (Vote.APPROVE, Vote.REJECT, Vote.ABSTAIN))
+"""The values in arrays of votes; looking up an enum's member costs more than a vote."""
+
+_TWICE, _ONE = np.int8(2), np.int8(1)
+
+
 @dataclass(frozen=True)
 class Decision:
     """The outcome of a vote.
@@ -85,13 +91,16 @@ class VotingPolicy(ABC):
         """
         if type(self).vote is not VotingPolicy.vote:
             return self._vote_one_by_one(current, proposed)
-        gain = proposed.values.astype(np.float64) - current.values
-        if not proposed.metric.greater_is_better:
-            gain = -gain
-        votes = np.where(gain > self.min_improvement, Vote.APPROVE, Vote.REJECT).astype(np.int8)
-        if not np.isfinite(gain).all():
-            votes[np.broadcast_to(~np.isfinite(current.values), votes.shape)] = Vote.APPROVE
-            votes[~np.isfinite(proposed.values)] = Vote.ABSTAIN
+        better, worse = (proposed, current) if proposed.metric.greater_is_better else (current, proposed)
+        if self.min_improvement:
+            improves = np.subtract(better.values, worse.values, dtype=np.float64) > self.min_improvement
+        else:
+            improves = better.values > worse.values
+        votes: Votes = improves.view(np.int8) * _TWICE - _ONE  # approve is 1, reject is -1
+        if not (proposed.complete and current.complete):
+            votes[np.broadcast_to(~np.isfinite(current.values), votes.shape)] = APPROVE
+            votes[~np.isfinite(proposed.values)] = ABSTAIN
+            votes[proposed.samples == 0] = ABSTAIN
         return votes
 
     def _vote_one_by_one(self, current: Scores, proposed: Scores) -> Votes:
@@ -110,8 +119,9 @@ class VotingPolicy(ABC):
         equals the first.
         """
         learners, candidates = votes.shape
-        approvals = (votes > 0).sum(axis=0).tolist()
-        rejections = (votes < 0).sum(axis=0).tolist()
+        columns = votes.T.tolist()
+        approvals = [column.count(APPROVE) for column in columns]
+        rejections = [column.count(REJECT) for column in columns]
         if not candidates:
             return Decision(False, None, (), (), "no candidate")
         needed = self.quorum * learners

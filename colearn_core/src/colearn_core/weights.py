@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -98,9 +99,11 @@ class Weights(Mapping[str, Array]):
     def check_finite(self) -> None:
         """Raise WeightsError that names the first array with a NaN or an infinity in it."""
         for name, array in self._arrays.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
+            # A sum of squares is finite only if all values are; where it overflows, each is looked at.
+            if array.dtype.kind == "f" and not isfinite(np.vdot(array, array)):
                 bad = array.size - int(np.isfinite(array).sum())
-                raise WeightsError(f"non-finite values in {name!r} ({bad} of {array.size})")
+                if bad:
+                    raise WeightsError(f"non-finite values in {name!r} ({bad} of {array.size})")
 
     def check_like(self, model: Weights) -> None:
         """Raise WeightsError unless names, types and shapes are those of ``model``."""
@@ -170,9 +173,13 @@ def _freeze(name: str, value: ArrayLike, copy: bool) -> Array:
     if not isinstance(name, str) or not name or name == "__metadata__":
         raise WeightsError(f"{name!r} is no name for an array of weights")
     array = np.array(value, order="C", copy=copy or None)
-    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        raise WeightsError(f"{name!r} has type {array.dtype}; weights are booleans, integers or floats up to 64 bits")
-    if not array.dtype.isnative:
+    if array.dtype not in _CARRIED:
         array = array.astype(array.dtype.newbyteorder("="))
+        if array.dtype not in _CARRIED:
+            raise WeightsError(f"{name!r} has type {array.dtype}; weights are {', '.join(map(str, _CARRIED))}")
     array.flags.writeable = False
     return array
+
+
+_CARRIED = {np.dtype(code): None for code in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?")}
+"""The types that safetensors can carry, in native byte order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -99,5 +98,7 @@ def main(debug: bool) -> None:
     Begin with: colearn run --data digits --learner sklearn.mlp_classifier --proposals approval
     """
     if debug:
+        import logging
+
         logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
         logging.getLogger("matplotlib").setLevel(logging.INFO)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from ..components import KINDS
 from ..errors import UnknownComponentError
@@ -51,7 +50,7 @@ def plugins(check: bool, as_json: bool, block: tuple[str, ...]) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
-        _print_plugins(rows, check)
+        _print_plugins(rows)
     if loaded is not None and loaded.errors:
         raise SystemExit(1)
 
@@ -74,12 +73,10 @@ def components(kind: str | None, as_json: bool, block: tuple[str, ...]) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
-        table = Table(box=None, pad_edge=False)
-        for heading in ("KIND", "NAME", "SUMMARY", "PLUGIN"):
-            table.add_column(heading, overflow="fold")
-        for row in rows:
-            table.add_row(KINDS[row["kind"]], row["name"], row["summary"], row["plugin"])
-        _out().print(table)
+        _columns(
+            ("KIND", "NAME", "PLUGIN", "SUMMARY"),
+            [(KINDS[row["kind"]], row["name"], row["plugin"], row["summary"]) for row in rows],
+        )
     for error in loaded.errors.values():
         click.echo(f"Warning: {error}", err=True)
 
@@ -116,19 +113,14 @@ def show(name: str, as_json: bool, block: tuple[str, ...]) -> None:
         }
         click.echo(json.dumps(about, indent=2))
         return
-    out = _out()
-    out.print(f"[bold]{name}[/bold]  {KINDS[kind]} of plugin {plugin}", highlight=False)
-    out.print(description, highlight=False)
+    click.echo(f"{click.style(name, bold=True)}: {KINDS[kind]} of plugin {plugin}\n{description}\n")
     if parameters:
-        table = Table(box=None, pad_edge=False)
-        for heading in ("PARAMETER", "TYPE", "DEFAULT", "HELP"):
-            table.add_column(heading, overflow="fold")
-        for p in parameters:
-            table.add_row(p.name, p.type_name, "required" if p.required else _toml(p.default), p.help)
-        out.print()
-        out.print(table)
+        _columns(
+            ("PARAMETER", "TYPE", "DEFAULT", "HELP"),
+            [(p.name, p.type_name, "required" if p.required else _toml(p.default), p.help) for p in parameters],
+        )
     else:
-        out.print("\nIt takes no parameters.")
+        click.echo("It takes no parameters.")
     if paste:
         click.echo(f"\n{paste}")
 
@@ -182,23 +174,26 @@ def _status(loaded: Plugins, row: dict[str, Any]) -> str:
     return str(row["status"]) if error is None else f"broken: {error}"
 
 
-def _print_plugins(rows: list[dict[str, Any]], check: bool) -> None:
+def _print_plugins(rows: list[dict[str, Any]]) -> None:
     if not rows:
         click.echo("No plugins are installed; try: pip install colearn-sklearn-plugin")
         return
-    table = Table(box=None, pad_edge=False)
-    headings = ["PLUGIN", "DISTRIBUTION", "VERSION", "API", "STATUS", "OFFERS" if check else "SUMMARY"]
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    _columns(
+        ("PLUGIN", "DISTRIBUTION", "VERSION", "API", "STATUS", "SUMMARY"),
+        [
+            tuple(str(row[key]) for key in ("plugin", "distribution", "version", "api", "status", "summary"))
+            for row in rows
+        ],
+    )
     for row in rows:
-        last = ", ".join(row["offers"]) if check else row["summary"]
-        table.add_row(row["plugin"], row["distribution"], row["version"], str(row["api"]), row["status"], last)
-    _out().print(table)
+        if row.get("offers"):
+            click.echo(f"\n{row['plugin']} offers:\n  " + "\n  ".join(row["offers"]))
 
 
-def _out() -> Console:
-    """Standard output; in a pipe lines are as long as they are, for grep and cut."""
-    console = Console(highlight=False, markup=True)
-    if not console.is_terminal:
-        console.width = 400
-    return console
+def _columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns, the last one free: for eyes, grep and cut alike. A rich table would double the start-up."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    widths[-1] = 0
+    for number, row in enumerate((headings, *rows)):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.echo(line if number else click.style(line, bold=True))
