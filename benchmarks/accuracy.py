@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import measure  # noqa: F401 - first: it sets the number of threads
 import numpy as np
+from digits import experiment
+
 from colearn_core import Experiment
 from colearn_core.rounds import assess
 from colearn_core.weights import Weights, median
-from digits import experiment
 
 TRAININGS = 600
 LEARNERS = 10

@@ -26,7 +26,7 @@ def main() -> None:
                 repeats,
             )
             votes = [e.policy.votes(base.vote, e.cohort.test(candidates, "vote")) for e in (loop, fused)]
-            same = "same" if np.array_equal(*votes) else "DIFFERENT"
+            same = "same" if np.array_equal(votes[0], votes[1]) else "DIFFERENT"
             print(
                 f"{learner:24} {n:8} {times['loop'] * 1e3:9.2f} {times['fused'] * 1e3:9.2f} "
                 f"{times['loop'] / times['fused']:6.1f}  {same}",

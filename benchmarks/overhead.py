@@ -12,10 +12,11 @@ from tempfile import TemporaryDirectory
 
 import measure  # first: it sets the number of threads
 import numpy as np
+from numpy.typing import NDArray
+
 from colearn_core import Experiment, FileLedger, Learner, Plugins, Proposal, Score, Weights
 from colearn_core.metrics import Metric, metric
 from colearn_core.scores import Part
-from numpy.typing import NDArray
 
 SIZE = 10_000
 STEP = 0.01

@@ -85,11 +85,11 @@ class ExperimentConfig(BaseModel):
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any], source: str) -> ExperimentConfig:
-        """Validate what a file or the command line says; a section may be given as a bare name."""
-        values = {
-            key: {"name": value} if key in SECTIONS and isinstance(value, str) else value
-            for key, value in values.items()
-        }
+        """Validate what a file or the command line says.
+
+        A section may be given as a bare name, or without a name when it has a default.
+        """
+        values = {key: _section(key, value) for key, value in values.items()}
         try:
             return ExperimentConfig.model_validate(values)
         except ValidationError as error:
@@ -233,6 +233,15 @@ def _parameters(plugins: Plugins, kind: str, section: Section) -> dict[str, Any]
 
 def _title(kind: str, section: Section) -> str:
     return f"{KINDS[kind]} {section.name!r}"
+
+
+def _section(key: str, value: Any) -> Any:
+    if key not in SECTIONS:
+        return value
+    if isinstance(value, str):
+        return {"name": value}
+    default = ExperimentConfig.model_fields[key].default
+    return {"name": default.name} | value if isinstance(value, dict) and isinstance(default, Section) else value
 
 
 def _explained(error: Any) -> str:

@@ -28,6 +28,7 @@ class History:
         trainings: proposals asked for in each round.
         proposers: who was asked in each round.
         labels: the leading candidate of each round, "" without one.
+        authors: whose proposals are in it.
         votes: each learner's vote on the leading candidate, one row per round.
         vote_scores, test_scores: each learner's scores of the weights in force, one row per round
             and the initial row.
@@ -43,6 +44,7 @@ class History:
     trainings: list[int] = field(default_factory=list)
     proposers: list[tuple[int, ...]] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    authors: list[tuple[int, ...]] = field(default_factory=list)
     votes: list[NDArray[np.int8]] = field(default_factory=list)
     vote_scores: list[NDArray[np.float32]] = field(default_factory=list)
     test_scores: list[NDArray[np.float32]] = field(default_factory=list)
@@ -63,6 +65,7 @@ class History:
         self.trainings.append(len(record.proposers))
         self.proposers.append(record.proposers)
         self.labels.append("" if leader is None else record.candidates[leader].label)
+        self.authors.append(() if leader is None else record.candidates[leader].authors)
         self.votes.append(self._nobody() if leader is None else record.votes[:, leader])
         self.vote_scores.append(record.standing.vote.values[:, 0])
         self.test_scores.append(record.standing.test.values[:, 0])
@@ -100,6 +103,7 @@ class History:
             "trainings": list(self.trainings),
             "proposers": list(self.proposers),
             "candidate": list(self.labels),
+            "authors": list(self.authors),
             "approvals": [int((v > 0).sum()) for v in self.votes],
             "rejections": [int((v < 0).sum()) for v in self.votes],
             f"vote_{self.vote_metric.name}": [self.mean_vote(row) for row in rows],

@@ -192,6 +192,7 @@ class LedgerFile:
             history.trainings.append(len(line["proposers"]))
             history.proposers.append(tuple(line["proposers"]))
             history.labels.append("" if leader is None else leader["label"])
+            history.authors.append(() if leader is None else tuple(leader["authors"]))
             history.votes.append(np.array([VOTES[letter] for letter in letters], dtype=np.int8))
             adopted = line["accepted"] and leader is not None
             history.vote_scores.append(_array(leader["scores"]) if adopted and leader else history.vote_scores[-1])

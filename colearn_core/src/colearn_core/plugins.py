@@ -193,6 +193,8 @@ class Plugins:
             lines.append(f"The plugin {prefix!r} is blocked.")
         elif prefix and prefix not in self.infos:
             lines.append(f"No plugin {prefix!r} is installed; try: pip install colearn-{prefix}-plugin")
+        elif not known and self.blocked:
+            lines.append(f"Blocked plugins: {', '.join(sorted(self.blocked))}.")
         elif not known:
             lines.append(f"No installed plugin offers a {KINDS[kind]}; try: pip install colearn-sklearn-plugin")
         if known:

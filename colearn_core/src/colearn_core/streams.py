@@ -26,7 +26,8 @@ class Streams:
     def generator(self, purpose: str, round: int = 0, learner: int | None = None) -> np.random.Generator:
         """Return a fresh generator for this key; asking twice gives the same draws twice."""
         key = f"{self.seed}/{purpose}/{round}/{'' if learner is None else learner}"
-        return np.random.Generator(np.random.PCG64(_Digest(key.encode())))
+        seed: Any = _Digest(key.encode())  # numpy's stubs know of SeedSequence only
+        return np.random.Generator(np.random.PCG64(seed))
 
 
 class _Digest(ISeedSequence):

@@ -81,7 +81,10 @@ class Workbench:
         estimator = clone(self.template)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            prime(estimator, self.features, self.classes, random_state)
+            try:
+                prime(estimator, self.features, self.classes, random_state)
+            except ValueError as error:  # scikit-learn checks an estimator's parameters when it's first fitted
+                raise ParameterError(str(error)) from error
         return estimator
 
     def _check_that_state_travels(self) -> None:

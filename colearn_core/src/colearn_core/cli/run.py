@@ -13,6 +13,7 @@ from .options import block_option, complete_component
 if TYPE_CHECKING:
     from ..baselines import Baseline
     from ..config import ExperimentConfig, Prepared
+    from ..experiment import Experiment
     from ..history import Run
     from ..runs import RunFolder
     from .progress import Watch
@@ -72,10 +73,10 @@ def run(
     from ..plugins import Plugins
     from ..runs import RunFolder
 
-    config = _config(file, settings, options)
-    prepared = prepare(config, Plugins(block=block))
+    prepared = prepare(_config(file, settings, options), Plugins(block=block))
+    experiment = prepared.experiment()  # whatever is wrong shows before a folder is made
     folder = RunFolder.create(out, prepared.config)
-    _play(prepared, folder, baselines, as_json)
+    _play(prepared, experiment, folder, baselines, as_json)
 
 
 def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any]) -> ExperimentConfig:
@@ -96,7 +97,7 @@ def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any
     return ExperimentConfig.from_mapping(values, str(file) if file is not None else "command line")
 
 
-def _play(prepared: Prepared, folder: RunFolder, with_baselines: bool, as_json: bool) -> None:
+def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_baselines: bool, as_json: bool) -> None:
     from ..baselines import baselines, total_trainings
     from ..ledger import FileLedger
     from ..report.plot import save_picture
@@ -106,7 +107,7 @@ def _play(prepared: Prepared, folder: RunFolder, with_baselines: bool, as_json: 
     watch = Watch()
     watch.say(_introduction(prepared))
     with FileLedger(folder.path) as ledger:
-        experiment = prepared.experiment(ledger)
+        experiment.ledger = ledger
         for warning in _warnings(prepared):
             watch.say(f"Note: {warning}")
         with Interrupts(watch) as interrupts, watch.rounds(config.rounds, len(experiment.cohort)) as on_round:

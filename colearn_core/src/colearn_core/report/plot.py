@@ -16,9 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.offsetbox import AnchoredText
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from ..errors import ColearnError, UsageError
@@ -39,7 +41,8 @@ METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": 
 """By ending, what keeps the time of drawing out of the file: same history, same file."""
 DOTS_PER_INCH = 150
 MOST_NAMES = 30
-MOST_COLUMNS = 1500
+MOST_MARKERS = 25
+MOST_COLUMNS = 1400
 """Longer runs are shown as mean colours of neighbouring rounds: a picture has no more pixels than that."""
 
 
@@ -72,9 +75,12 @@ def picture(history: History, title: str = "") -> Figure:
     samples. Below, one cell for each learner's vote on the leading candidate of each round.
     """
     rounds, learners = len(history.round), len(history.names)
-    heights = [1.75, 1.75, 0.13, float(np.clip(0.21 * learners, 0.3, 5.0))]
-    width = float(np.clip(7.0 + 0.05 * rounds, 8.5, 14.0))
-    figure = Figure(figsize=(width, sum(heights) + 1.75), facecolor="white", layout="constrained")
+    panels = [1.75 if np.isfinite(scores).any() else 0.4 for scores in (history.vote_scores, history.test_scores)]
+    heights = [*panels, 0.13, float(np.clip(0.21 * learners, 0.3, 5.0))]
+    width = float(np.clip(7.0 + 0.05 * rounds, 8.5, 11.0))
+    figure = Figure(
+        figsize=(width, sum(heights) + 1.8), facecolor="white", layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.06)
+    )
     FigureCanvasAgg(figure)
     if title:
         figure.suptitle(
@@ -104,27 +110,28 @@ def draw_scores(axes: Axes, history: History, part: str) -> None:
         else (history.test_metric, history.test_samples, history.test_scores)
     )
     scores = np.array(rows, dtype=np.float64)
-    scores[~np.isfinite(scores)] = np.nan
     mean = np.array([weighted_mean(row, samples) for row in scores])
     heading = f"{part.capitalize()} score: {metric.name} ({direction(metric)})"
+    if not np.isnan(mean).all():
+        heading += f", mean {number(mean[0])}" + (f" → {number(mean[-1])}" if history.round else "")
+    axes.set_title(heading, **TITLE)
     _ruled(axes)
     if np.isnan(mean).all():
-        axes.set_title(heading, **TITLE)
-        _say_nothing(axes, f"no {part} scores")
+        axes.set_yticks([])
+        _say(axes, f"no {part} scores")
         return
     x = _rounds(history)
-    few = len(x) <= 40  # then a marker shows each round, and a score between two missing ones
+    few = len(x) <= MOST_MARKERS  # a marker is all that's seen of a score without neighbours
     faint = float(np.clip(2.5 / len(samples), 0.1, 0.45))
     axes.plot(x, scores, color=COLLECTIVE, alpha=faint, linewidth=0.8, marker="." if few else "", markersize=2)
-    axes.plot(x, mean, color=COLLECTIVE, linewidth=2, marker="o" if few else "", markersize=3.5, zorder=3)
-    axes.set_title(f"{heading}, mean {number(mean[0])} → {number(mean[-1])}", **TITLE)
+    axes.plot(x, mean, color=COLLECTIVE, linewidth=2, marker="o" if few else "", markersize=3, zorder=3)
     _limit(axes, metric, scores, mean)
 
 
 def draw_outcomes(axes: Axes, history: History) -> None:
     """The strip above the votes: which rounds adopted a candidate; with the title and legend of the votes."""
     played = len(history.round)
-    axes.set_title(f"Votes: {sum(history.accepted)} of {played} rounds accepted", **TITLE)
+    axes.set_title(f"Votes: {sum(history.accepted)} of {played} rounds accepted" if played else "Votes", **TITLE)
     _bare(axes)
     axes.set_yticks([0], ["accepted"])
     if played:
@@ -144,20 +151,21 @@ def draw_votes(axes: Axes, history: History, cell: tuple[float, float]) -> None:
     learners, played = len(history.names), len(history.round)
     _bare(axes)
     axes.set_xlabel("round", color=INK)
-    axes.tick_params(bottom=True, length=3)
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    axes.tick_params(axis="x", length=3)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     axes.set_ylim(learners - 0.5, -0.5)
-    named = range(0, learners, -(-learners // MOST_NAMES) if learners <= MOST_NAMES else -(-learners // 20))
-    axes.set_yticks(list(named), [_short(history.names[i], 24) for i in named], parse_math=False)
+    named = range(0, learners, _step(learners))
+    axes.set_yticks(named, [_short(history.names[i], 24) for i in named], parse_math=False)
     if not played:
-        _say_nothing(axes, "no round was played")
+        _say(axes, "no round was played")
         return
     _show_cells(axes, history, np.array(history.votes).T, VOTE_COLOURS)
     width, height = 72 * cell[0] / (played + 1), 72 * cell[1] / learners
-    if min(width, height) > 5:
-        gap = {"color": "white", "linewidth": 0.8}
-        axes.vlines(_rounds(history) + 0.5, -0.5, learners - 0.5, **gap)
-        axes.hlines(np.arange(learners + 1) - 0.5, _rounds(history)[0] + 0.5, history.round[-1] + 0.5, **gap)
+    rounds, between = _rounds(history) + 0.5, np.arange(learners - 1) + 0.5
+    if width > 5:
+        axes.vlines(rounds, -0.5, learners - 0.5, color="white", linewidth=0.8)
+    if height > 5:
+        axes.hlines(between, rounds[0], rounds[-1], color="white", linewidth=0.8)
     _mark_proposers(axes, history, width, height)
 
 
@@ -166,7 +174,7 @@ def _mark_proposers(axes: Axes, history: History, width: float, height: float) -
     row = np.array([i for proposers in history.proposers for i in proposers], dtype=np.float64)
     column = np.repeat(history.round, [len(proposers) for proposers in history.proposers])
     thick = min(0.4 * width, 0.4 * height, 6)
-    half = 0.22 if height > 4 * width else 0.0
+    half = 0.22 if height > 4 * width else 0.002  # no length at all isn't drawn
     axes.vlines(column, row - half, row + half, color=INK, linewidth=thick, capstyle="round", snap=False)
 
 
@@ -189,29 +197,26 @@ def _limit(axes: Axes, metric: Metric, scores: NDArray[Any], mean: NDArray[Any])
     learners but for a tenth at each end: those decide only as far as they keep within reach.
     """
     low, high = _core(scores)
-    logarithmic = not metric.greater_is_better and low > 0 and high / low > 10**1.5
-    if logarithmic:
-        axes.set_yscale("log")
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        reach = (high / low) ** 1.5
+    if not metric.greater_is_better and low > 0 and high / low > 10**1.5:
+        reach = high / low
         shown = (scores >= low / reach) & (scores <= high * reach)
-    else:
-        reach = 3 * max(high - low, abs(low), abs(high))
-        shown = (scores >= low - reach) & (scores <= high + reach)
-    bottom, top = scores[shown].min(), scores[shown].max()
-    if logarithmic:
+        bottom, top = scores[shown].min(), scores[shown].max()
         pad = (top / bottom) ** 0.06
+        axes.set_yscale("log")
         axes.set_ylim(bottom / pad, top * pad)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3) if top / bottom < 1e4 else (1,)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
     else:
+        reach = 2 * max(high - low, abs(low), abs(high))
+        shown = (scores >= low - reach) & (scores <= high + reach)
+        bottom, top = scores[shown].min(), scores[shown].max()
         pad = 0.06 * (top - bottom) or 0.1 * abs(top) or 0.1
         axes.set_ylim(bottom - pad, top + pad)
-    cut = int((~shown & np.isfinite(scores)).any(axis=0).sum())
+    cut = int((~shown & ~np.isnan(scores)).any(axis=0).sum())
     if cut:
         who = f"{cut} learner{'s' * (cut > 1)}" + (" and the mean" if ((mean < bottom) | (mean > top)).any() else "")
-        y, side = (0.06, "bottom") if metric.greater_is_better else (0.92, "top")
-        axes.text(
-            0.99, y, f"{who} beyond the scale", transform=axes.transAxes, ha="right", va=side, fontsize=8, style="italic"
-        )
+        _say(axes, f"{who} beyond the scale", corner="lower right" if metric.greater_is_better else "upper right")
 
 
 def _core(scores: NDArray[Any]) -> tuple[float, float]:
@@ -238,7 +243,7 @@ def _score_legend(axes: Axes) -> None:
 def _legend_beside_title(axes: Axes, handles: Sequence[Line2D | Patch]) -> None:
     axes.legend(
         handles=handles, loc="lower right", bbox_to_anchor=(1.005, 1.0), bbox_transform=axes.transAxes,
-        ncols=len(handles), frameon=False, fontsize=8.5, borderaxespad=0.3, borderpad=0,
+        ncols=len(handles), frameon=False, fontsize=8.5, borderaxespad=0.5, borderpad=0,
         handlelength=1.1, handleheight=0.9, handletextpad=0.5, columnspacing=1.3,
     )  # fmt: skip
 
@@ -257,10 +262,10 @@ def _bare(axes: Axes) -> None:
     axes.tick_params(length=0, labelsize=8, labelcolor=INK, color=RULE)
 
 
-def _say_nothing(axes: Axes, text: str) -> None:
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#777777", fontsize=10)
-    axes.grid(False)
-    axes.tick_params(labelleft=False) if axes.get_ylim() == (0.0, 1.0) else None
+def _say(axes: Axes, text: str, corner: str = "center") -> None:
+    note = AnchoredText(text, loc=corner, frameon=False, prop={"color": "#666666", "fontsize": 9, "style": "italic"})
+    note.set_zorder(4)
+    axes.add_artist(note)
 
 
 def _rounds(history: History) -> NDArray[np.int64]:
@@ -272,3 +277,9 @@ def _rounds(history: History) -> NDArray[np.int64]:
 def _short(text: str, most: int) -> str:
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _step(learners: int) -> int:
+    """The first of 1, 2, 5, 10, 20, ... that leaves names that can be read."""
+    steps = (digit * int(10**power) for power in range(9) for digit in (1, 2, 5))
+    return next(step for step in steps if step * MOST_NAMES >= learners)

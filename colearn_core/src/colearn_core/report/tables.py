@@ -20,18 +20,16 @@ def learners_table(history: History) -> Table:
     h = history
     table = Table(title="Learners", title_justify="left", title_style="bold")
     table.add_column("learner")
-    for column in ("proposed", "accepted", "approved", "rejected"):
+    for column in ("proposed", "adopted", "approves", "rejects"):
         table.add_column(column, justify="right")
-    for metric in (h.vote_metric, h.test_metric):
-        part = "vote" if metric is h.vote_metric and len(table.columns) == 5 else "test"
-        table.add_column(f"{part} {metric.name}", justify="right")
+    table.add_column(f"vote {h.vote_metric.name}", justify="right")
+    table.add_column(f"test {h.test_metric.name}", justify="right")
     votes = np.array(h.votes) if h.votes else np.zeros((0, len(h.names)))
     for i, name in enumerate(h.names[:MOST_LEARNERS]):
-        rounds = [row for row, proposers in enumerate(h.proposers) if i in proposers]
         table.add_row(
             name,
-            str(len(rounds)),
-            str(sum(h.accepted[row] for row in rounds)),
+            str(sum(i in proposers for proposers in h.proposers)),
+            str(sum(accepted and i in authors for accepted, authors in zip(h.accepted, h.authors, strict=True))),
             str(int((votes[:, i] > 0).sum())),
             str(int((votes[:, i] < 0).sum())),
             before_and_after(h.vote_scores[0][i], h.vote_scores[-1][i]),
