@@ -249,6 +249,13 @@ def test_a_stalled_run_says_what_helps(tmp_path: Path) -> None:
     assert "--proposals approval" in colearn("run", *QUICK, *stuck).output
 
 
+def test_learners_that_cannot_train_are_told_once(tmp_path: Path) -> None:
+    unfit = ["--data", "iris", "--learner", "sklearn.multinomial_nb", "--rounds", "5", "--out", str(tmp_path)]
+    output = colearn("run", *unfit).output
+    assert output.count("learner-0 proposes nothing: ValueError: Negative values") == 1
+    assert "learner-1 proposes nothing" not in output
+
+
 def test_ctrl_c_ends_after_the_round_and_the_ledger_is_whole(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "colearn_core", "run", *QUICK, "--rounds", "100000", "--name", "r", "--out"]
     process = subprocess.Popen([*command, str(tmp_path)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -79,7 +79,7 @@ class FileLedger(Ledger):
     def begin(
         self, about: Mapping[str, Any], names: tuple[str, ...], standing: Standing, aside: Mapping[str, Any]
     ) -> None:
-        self._keep(standing.weights)
+        self._keep(standing.weights, 0)
         self._write(
             {
                 "colearn": FORMAT,
@@ -98,7 +98,7 @@ class FileLedger(Ledger):
     def append(self, record: RoundRecord) -> None:
         standing = record.standing
         if record.accepted:
-            self._keep(standing.weights)
+            self._keep(standing.weights, record.round)
         line = {
             "round": record.round,
             "proposers": list(record.proposers),
@@ -126,13 +126,13 @@ class FileLedger(Ledger):
     def close(self) -> None:
         self._file.close()
 
-    def _keep(self, weights: Weights) -> None:
+    def _keep(self, weights: Weights, round: int) -> None:
         path = self.folder / "weights" / f"{weights.digest}.safetensors"
         if not path.exists():
             try:
                 write_atomically(path, weights.to_bytes())
             except OSError as error:
-                raise LedgerError(f"can't write {path}: {error.strerror}") from error
+                raise self._failure(path, error, round) from error
 
     def _write(self, line: dict[str, Any], aside: Mapping[str, Any]) -> None:
         line["previous"] = self._previous
@@ -147,10 +147,12 @@ class FileLedger(Ledger):
         except OSError as error:
             self._file.truncate(end)
             self._file.seek(end)
-            raise LedgerError(
-                f"can't write {self.path}: {error.strerror}", hint=f"It's whole up to round {line['round'] - 1}."
-            ) from error
+            raise self._failure(self.path, error, line["round"]) from error
         self._previous = line["hash"]
+
+    def _failure(self, path: Path, error: OSError, round: int) -> LedgerError:
+        safe = f"The ledger is whole up to round {round - 1}." if round else "Nothing has been recorded yet."
+        return LedgerError(f"can't write {path}: {error.strerror}", hint=safe)
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def line_hash(line: Mapping[str, Any]) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there, even after a crash."""
+    """Write a file that is whole when it's there; a crash leaves at most a dot file beside it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
@@ -17,6 +17,10 @@ from ..rounds import RoundRecord
 
 LINES = 10
 """How many lines of progress a run prints when it isn't watched at a terminal."""
+
+
+MOST_REASONS = 5
+"""How many different reasons of refusals and abstentions a run prints."""
 
 
 class Watch:
@@ -40,6 +44,7 @@ class Watch:
     def rounds(self, total: int, learners: int) -> Iterator[Callable[[RoundRecord, History], None]]:
         """A progress bar over rounds, or a line now and then where there's no terminal."""
         stall = Stall(learners)
+        troubles = Troubles()
         with self._progress("round", total, "{task.fields[speed]}  {task.fields[state]}") as (progress, task):
 
             def on_round(record: RoundRecord, history: History) -> None:
@@ -51,9 +56,8 @@ class Watch:
                 progress.update(task, advance=1, state=state, speed=_speed(progress))
                 if not self._err.is_terminal and (record.round % max(1, total // LINES) == 0 or record.round == total):
                     self.say(f"round {record.round}/{total}  {state}")
-                hint = stall.hint(history)
-                if hint:
-                    progress.console.print(hint, markup=False, soft_wrap=True)
+                for text in (*troubles.new(record, history.names), *stall.new(history)):
+                    progress.console.print(text, markup=False, soft_wrap=True)
 
             yield on_round
 
@@ -99,6 +103,20 @@ class Interrupts:
         self._watch.say("Ending after this round (Ctrl-C again: at once).")
 
 
+class Troubles:
+    """Tells why learners propose nothing or abstain, each reason once; the ledger has all of them."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def new(self, record: RoundRecord, names: Sequence[str]) -> Iterator[str]:
+        for what, reasons in (("proposes nothing", record.refusals), ("abstains", record.abstentions)):
+            for learner, reason in reasons.items():
+                if reason not in self._told and len(self._told) < MOST_REASONS:
+                    self._told.add(reason)
+                    yield f"round {record.round}: {names[learner]} {what}: {reason}"
+
+
 class Stall:
     """Notices when nothing has been accepted for a while, and says once what helps."""
 
@@ -106,17 +124,18 @@ class Stall:
         self._patience = max(20, 2 * learners)
         self._told = False
 
-    def hint(self, history: History) -> str | None:
+    def new(self, history: History) -> Iterator[str]:
         since = history.rounds_since_acceptance
         if self._told or since < self._patience:
-            return None
+            return
         self._told = True
         if len(history.proposers[-1]) > 1:
-            return (
+            yield (
                 f"Nothing has been accepted for {since} rounds: the model may be as good as it gets, or the learners "
                 "go too far at a time (fewer steps or epochs, a smaller learning rate)."
             )
-        return (
+            return
+        yield (
             f"Nothing has been accepted for {since} rounds. When the model is still poor, the learners' data "
             "differ too much for single proposals: try --proposals approval, or committee."
         )

@@ -172,7 +172,7 @@ def _described(section: Any) -> str:
 
 def _title(config: ExperimentConfig) -> str:
     return (
-        f"{config.data.name}, {config.learners} × {config.learner.name}, {_described(config.split)}, "
+        f"{config.data.name}, {config.learners} × {config.learner.name}, {config.split.name}, "
         f"{config.proposals.name}, {config.voting.name}"
     )
 

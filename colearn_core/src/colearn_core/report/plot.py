@@ -84,7 +84,7 @@ def picture(history: History, title: str = "") -> Figure:
     FigureCanvasAgg(figure)
     if title:
         figure.suptitle(
-            _short(title, 80), x=0.012, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
+            _short(title, 72), x=0.012, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
         )
     rows = figure.add_gridspec(4, 1, height_ratios=heights)
     vote = figure.add_subplot(rows[0])
@@ -275,8 +275,9 @@ def _rounds(history: History) -> NDArray[np.int64]:
 
 
 def _short(text: str, most: int) -> str:
+    """On one line, cut in the middle: long names of parties often differ at the end."""
     line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= most else f"{line[: most - 9]}…{line[-8:]}"
 
 
 def _step(learners: int) -> int:
