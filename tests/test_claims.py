@@ -1,0 +1,92 @@
+"""What the README claims and can be tested without a clock: accuracy under label skew, memory, and equal ledgers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from colearn_core import Plugins
+from colearn_core.config import ExperimentConfig, prepare
+from colearn_core.ledger import ASIDE, FileLedger
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow
+
+
+def accuracy(proposals: str, alpha: float, rounds: int) -> float:
+    """Mean test accuracy on digits over three seeds, 10 learners."""
+    found = []
+    for seed in range(3):
+        values: dict[str, Any] = {
+            "data": "digits",
+            "learner": "sklearn.mlp_classifier",
+            "split": {"name": "dirichlet", "alpha": alpha},
+            "proposals": proposals,
+            "seed": seed,
+        }
+        experiment = prepare(ExperimentConfig.from_mapping(values, "test"), Plugins()).experiment()
+        found.append(experiment.run(rounds).history.mean_test())
+    return sum(found) / len(found)
+
+
+@pytest.mark.parametrize(
+    ("proposals", "alpha", "rounds", "least"),
+    [("round_robin", 100, 600, 0.95), ("approval", 0.5, 120, 0.95), ("approval", 0.1, 120, 0.90)],
+)
+def test_six_hundred_trainings_reach_the_promised_accuracy(
+    proposals: str, alpha: float, rounds: int, least: float
+) -> None:
+    assert accuracy(proposals, alpha, rounds) >= least
+
+
+def test_a_thousand_learners_take_at_most_half_more_memory_than_ten() -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        from memory import peak
+
+        assert peak(1000) <= 1.5 * peak(10)
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+
+
+RUN = """
+import sys
+from pathlib import Path
+from colearn_core import Plugins
+from colearn_core.config import ExperimentConfig, prepare
+from colearn_core.ledger import FileLedger
+values = {"data": "digits", "learner": sys.argv[1], "learners": 30, "seed": 5, "proposals": "approval",
+          "split": "dirichlet", "runtime": sys.argv[2]}
+experiment = prepare(ExperimentConfig.from_mapping(values, "test"), Plugins()).experiment()
+with FileLedger(Path(sys.argv[3])) as experiment.ledger:
+    experiment.run(40)
+"""
+
+
+@pytest.mark.parametrize("learner", ["sklearn.mlp_classifier", "sklearn.sgd_classifier", "sklearn.gaussian_nb"])
+def test_two_processes_fused_or_loop_write_the_same_ledger(learner: str, tmp_path: Path) -> None:
+    ledgers = []
+    for name, runtime in (("one", "fused"), ("two", "fused"), ("three", "loop")):
+        folder = tmp_path / name
+        subprocess.run([sys.executable, "-c", RUN, learner, runtime, str(folder)], check=True)
+        lines = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+        ledgers.append([{k: v for k, v in line.items() if k != ASIDE} for line in lines])
+    assert ledgers[0] == ledgers[1]
+    assert ledgers[0] == ledgers[2]
+    assert any(line["accepted"] for line in ledgers[0][1:])
+
+
+def test_the_same_experiment_twice_in_one_process_writes_the_same_ledger(tmp_path: Path) -> None:
+    heads = []
+    for name in ("one", "two"):
+        values = {"data": "wine", "learner": "sklearn.sgd_classifier", "seed": 5}
+        experiment = prepare(ExperimentConfig.from_mapping(values, "test"), Plugins()).experiment()
+        with FileLedger(tmp_path / name) as experiment.ledger:
+            experiment.run(30)
+        heads.append(json.loads((tmp_path / name / "ledger.jsonl").read_text().splitlines()[-1])["hash"])
+    assert heads[0] == heads[1]
