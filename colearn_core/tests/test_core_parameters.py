@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from annotated_types import Ge, Gt
+
 from colearn_core.errors import ParameterError
 from colearn_core.parameters import Parameter, checked, parameters_of
 
@@ -64,6 +64,10 @@ def anything(**options: int) -> None:
 
 def untyped(rate=0.1):  # type: ignore[no-untyped-def]
     """A function without annotations."""
+
+
+def composed(base: Base, plain: Plain | None = None) -> None:
+    """A function whose parameters are objects; they're set from Python only."""
 
 
 def names(implementation: Callable[..., Any], *given: str) -> list[str]:
@@ -133,7 +137,6 @@ def test_fields_inherited_from_another_module_need_none_of_its_imports(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     cautious = import_module("plug_cautious").Cautious
-    monkeypatch.delitem(sys.modules, "plug_cautious", raising=False)
     assert names(cautious) == ["quorum", "min_improvement", "margin"]
     assert by_name(cautious, "quorum").help == "Share of all learners that must vote on a candidate"
     with pytest.raises(ParameterError, match="quorum"):
@@ -233,8 +236,5 @@ def test_a_value_outside_of_its_limits_is_refused_with_the_limit(
 
 
 def test_a_parameter_may_be_a_dataclass_or_any_other_class() -> None:
-    def component(base: Base, plain: Plain | None = None) -> None: ...
-
-    component.__annotations__ = {"base": Base, "plain": Plain | None}
     plain = Plain()
-    assert checked(component, {"base": Base(0.25), "plain": plain}, WHERE) == {"base": Base(0.25), "plain": plain}
+    assert checked(composed, {"base": Base(0.25), "plain": plain}, WHERE) == {"base": Base(0.25), "plain": plain}

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+
 from colearn_core.components import KINDS, Component
 from colearn_core.config import GIVEN
 from colearn_core.errors import PluginError, UnknownComponentError
@@ -263,8 +264,19 @@ def test_a_component_of_a_blocked_plugin_is_unknown_because_it_is_blocked(tmp_pa
     assert "pip install" not in str(caught.value)
 
 
+def test_a_broken_plugin_doesnt_hide_what_to_do_about_another(tmp_path: Path) -> None:
+    broken = plugin(tmp_path, "missing", BROKEN_AT_IMPORT["missing"][0])
+    plugins = Plugins([broken, plugin(tmp_path, "good", GOOD)], block=["good"])
+    with pytest.raises(UnknownComponentError, match="pip install colearn-torch-plugin"):
+        plugins.component("learners", "torch.cnn")
+    with pytest.raises(UnknownComponentError, match="'good' is blocked"):
+        plugins.component("learners", "good.mean")
+
+
 def test_an_unknown_kind_lists_the_kinds() -> None:
-    with pytest.raises(UnknownComponentError, match="unknown kind of component 'learner'.*\n.*learners, voting_pol"):
+    with pytest.raises(
+        UnknownComponentError, match=r"unknown kind of component 'learner'\nKinds: learners, voting_pol"
+    ):
         Plugins([]).components("learner")
 
 
@@ -362,9 +374,7 @@ def test_installed_is_sorted_by_name_whatever_the_distribution(tmp_path: Path) -
 
 def test_installed_lists_newer_apis_and_ignores_other_groups(tmp_path: Path) -> None:
     groups = ("colearn.v1", "colearn.v12", "colearn.vx", "colearn.v", "colearn", "console_scripts")
-    distribution(
-        tmp_path, "fake-many", "1", "".join(f"[{g}]\np{i} = plug_p:main\n" for i, g in enumerate(groups))
-    )
+    distribution(tmp_path, "fake-many", "1", "".join(f"[{g}]\np{i} = plug_p:main\n" for i, g in enumerate(groups)))
     found = ours(installed())
     assert [(info.name, info.api) for info in found] == [("p0", 1), ("p1", 12)]
     assert found[1].misfit is not None

@@ -17,6 +17,8 @@ from .streams import Streams
 from .weights import Weights
 
 log = logging.getLogger(__name__)
+LARGEST = float(np.finfo(np.float32).max)
+"""A score beyond that isn't finite in single precision."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class LoopCohort(Cohort):
         for i in sorted(learners):
             try:
                 proposal = self.learners[i].propose_weights(base, streams.generator("propose", round, i))
+                if not proposal.samples > 0:
+                    raise ValueError(f"a proposal trained on {proposal.samples} samples")
                 proposal.weights.check_like(base)
                 proposal.weights.check_finite()
                 proposals[i] = proposal
@@ -108,7 +112,10 @@ class LoopCohort(Cohort):
             column = []
             for i, learner in enumerate(self.learners):
                 try:
-                    value, samples[i] = learner.test_weights(weights, part)
+                    answer, count = learner.test_weights(weights, part)
+                    value, samples[i] = float(answer), int(count)
+                    if not -LARGEST < value < LARGEST:
+                        value = np.nan
                 except Exception as error:  # an abstention: the others' votes decide
                     value = np.nan
                     reasons.setdefault(i, reason(error))

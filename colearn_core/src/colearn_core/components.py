@@ -43,7 +43,7 @@ class Component:
         module, _, attribute = self.target.partition(":")
         try:
             return getattr(import_module(module), attribute)
-        except Exception as error:  # a backend that is broken or missing may raise anything
+        except (Exception, SystemExit) as error:  # a backend that is broken or missing may raise anything
             raise PluginError(
                 f"component {self.name!r} can't be loaded from {self.target!r}: {type(error).__name__}: {error}"
             ) from error

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .components import KINDS
 from .data import Dataset, Holdout, PrivateData, partition
-from .errors import ConfigError, ParameterError
+from .errors import ConfigError, ParameterError, PluginError
 from .experiment import Experiment
 from .learner import Learner
 from .ledger import Ledger
-from .parameters import checked
+from .parameters import checked, parameters_of
 from .plugins import Plugins
 from .proposing import ProposalStrategy
 from .streams import Streams
@@ -32,6 +33,7 @@ SECTIONS = {
     "proposals": "proposal_strategies",
     "voting": "voting_policies",
     "runtime": "runtimes",
+    "ledger": "ledgers",
 }
 """Each section of an experiment file that names a component, and of which kind."""
 
@@ -73,6 +75,7 @@ class ExperimentConfig(BaseModel):
     proposals: Section = Section(name="round_robin")
     voting: Section = Section(name="majority")
     runtime: Section = Section(name="fused")
+    ledger: Section = Section(name="file")
 
     @staticmethod
     def read(path: Path) -> ExperimentConfig:
@@ -99,11 +102,14 @@ class ExperimentConfig(BaseModel):
             ) from None
 
     def what_decides(self) -> dict[str, Any]:
-        """All that the result depends on: not the run's name, its length, or where it's computed."""
-        return self.model_dump(mode="json", exclude={"name", "rounds", "runtime"})
+        """All that the result depends on: not the run's name and length, or where it's computed and recorded."""
+        decides: dict[str, Any] = _plain(
+            self.model_dump(exclude={"name", "rounds", "runtime", "ledger"}), for_json=True
+        )
+        return decides
 
     def to_toml(self) -> str:
-        return tomli_w.dumps(self.model_dump(exclude_none=True))
+        return tomli_w.dumps(_plain(self.model_dump(exclude_none=True), for_json=False))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -156,6 +162,11 @@ class Prepared:
     strategy: ProposalStrategy
     policy: VotingPolicy
     plugins: Plugins
+
+    def new_ledger(self, folder: Path) -> Ledger:
+        """Begin the ledger of a run in its folder."""
+        ledger: Ledger = component_factory(self.plugins, "ledgers", self.config.ledger)(folder)
+        return ledger
 
     def experiment(self, ledger: Ledger | None = None) -> Experiment:
         experiment = Experiment(
@@ -228,11 +239,26 @@ class _Named:
 
 def _parameters(plugins: Plugins, kind: str, section: Section) -> dict[str, Any]:
     implementation = plugins.component(kind, section.name).load()
+    if any(p.name == "name" for p in parameters_of(implementation, GIVEN.get(kind, ()))):
+        raise PluginError(
+            f"{_title(kind, section)} can't be used: its parameter 'name' stands for the component in experiment files"
+        )
     return checked(implementation, section.parameters, _title(kind, section), GIVEN.get(kind, ()))
 
 
 def _title(kind: str, section: Section) -> str:
     return f"{KINDS[kind]} {section.name!r}"
+
+
+def _plain(value: Any, for_json: bool) -> Any:
+    """A value in the types of TOML or JSON; JSON has no infinity, so it's written as text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item, for_json) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, for_json) for item in value]
+    if isinstance(value, float) and for_json and not isfinite(value):
+        return repr(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _section(key: str, value: Any) -> Any:

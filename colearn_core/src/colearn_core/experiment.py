@@ -74,6 +74,7 @@ class Experiment:
         self.config: ExperimentConfig | None = None
         self._initial = initial
         self._standing: Standing | None = None
+        self._begun = False
         self._played = 0
 
     @classmethod
@@ -136,16 +137,16 @@ class Experiment:
         except KeyboardInterrupt:
             pass
         run = Run(history, self.weights, perf_counter() - start)
-        self.plugins.hook.colearn_experiment_finished(experiment=self, run=run)
+        self.plugins.notify("colearn_experiment_finished", experiment=self, run=run)
         return run
 
     def _play(self, n: int) -> Iterator[RoundRecord]:
         standing = self.standing
-        if not self._played:
+        if not self._begun:
             if self.ledger is not None:
                 self.ledger.begin(self._about(), self.cohort.names, standing, self._aside())
-            self.plugins.hook.colearn_experiment_started(experiment=self)
-        observed = self.plugins.observers("colearn_round_finished")
+            self._begun = True
+            self.plugins.notify("colearn_experiment_started", experiment=self)
         for _ in range(n):
             record = play(
                 self._played + 1,
@@ -160,8 +161,7 @@ class Experiment:
                 self.ledger.append(record)
             self._played += 1
             self._standing = record.standing
-            if observed:
-                self.plugins.hook.colearn_round_finished(experiment=self, record=record)
+            self.plugins.notify("colearn_round_finished", experiment=self, record=record)
             yield record
 
     def _resolved(self, kind: str, component: Any) -> Any:

@@ -89,7 +89,7 @@ def colearn_ledgers() -> Iterable[Component]:  # type: ignore[empty-body]
 def colearn_runtimes() -> Iterable[Component]:  # type: ignore[empty-body]
     """Offer runtimes. Called when components are listed or a runtime is looked up by name.
 
-    A runtime component is a callable ``(learners: Sequence[Learner], names: Sequence[str],
+    A runtime component is a callable ``(learners: Sequence[Learner], names: Sequence[str] | None,
     **parameters) -> Cohort``: it decides where the learners' work is done. The ledger must not
     depend on it.
     """

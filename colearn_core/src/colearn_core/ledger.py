@@ -68,13 +68,13 @@ class FileLedger(Ledger):
         self.folder = Path(folder)
         self.path = self.folder / "ledger.jsonl"
         self._previous = ""
+        if self.path.exists():
+            raise LedgerError(f"{self.path} exists; a ledger is never overwritten")
         try:
             (self.folder / "weights").mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = self.path.open("xb", buffering=0)
-        except FileExistsError:
-            raise LedgerError(f"{self.path} exists; a ledger is never overwritten") from None
         except OSError as error:
-            raise LedgerError(f"can't write a ledger in {self.folder}: {error.strerror}") from error
+            raise LedgerError(f"can't write a ledger in {self.folder}: {error.filename}: {error.strerror}") from error
 
     def begin(
         self, about: Mapping[str, Any], names: tuple[str, ...], standing: Standing, aside: Mapping[str, Any]
@@ -215,7 +215,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
@@ -231,7 +231,7 @@ def _checked_lines(path: Path) -> Iterator[dict[str, Any]]:
         if not raw.endswith(b"\n"):
             raise LedgerError(f"{where} is cut off", hint=f"The ledger is whole up to line {number - 1}.")
         try:
-            line = json.loads(raw)
+            line = json.loads(raw, parse_constant=str)  # NaN is never written: its hash won't match
         except ValueError as error:
             raise LedgerError(f"{where} is no JSON: {error}") from None
         if not isinstance(line, dict) or "hash" not in line:

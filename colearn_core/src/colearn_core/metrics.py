@@ -91,8 +91,10 @@ def _squared_error(targets: Array, values: Array) -> Array:
 
 def _r2(targets: Array, values: Array) -> float:
     """Coefficient of determination; undefined for equal targets, so for one sample too."""
+    if targets.min() == targets.max():
+        return float("nan")
     spread = np.square(targets - targets.mean()).sum()
-    return float(1 - np.square(values - targets).sum() / spread) if spread > 0 else float("nan")
+    return float(1 - np.square(values - targets).sum() / spread)
 
 
 def _roc_auc(targets: Array, probabilities: Array) -> float:
@@ -101,6 +103,8 @@ def _roc_auc(targets: Array, probabilities: Array) -> float:
     With more than two classes the mean over classes, each against the rest, of those that have both
     positives and negatives here; undefined when only one class is present.
     """
+    if not np.isfinite(probabilities).all():
+        return float("nan")
     classes = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
     areas = []
     for c in classes:

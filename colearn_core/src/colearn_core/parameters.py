@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from .errors import ParameterError
@@ -37,10 +37,10 @@ class Parameter:
 def parameters_of(implementation: Callable[..., Any], given: tuple[str, ...] = ()) -> list[Parameter]:
     """The parameters a user may set: all but those the core itself passes, ``given`` by name."""
     signature = inspect.signature(implementation)
-    function: Any = implementation
-    if inspect.isclass(implementation):
-        function = inspect.getattr_static(implementation, "__init__")
-    hints = get_type_hints(function, include_extras=True)
+    annotated: Any = implementation
+    if inspect.isclass(implementation) and not is_dataclass(implementation):
+        annotated = inspect.getattr_static(implementation, "__init__")
+    hints = get_type_hints(annotated, include_extras=True)
     return [
         Parameter(name, hints.get(name, Any), p.default, _help(hints.get(name)))
         for name, p in signature.parameters.items()
@@ -60,7 +60,7 @@ def checked(
         ParameterError: an unknown parameter (the message lists the known ones with their defaults),
             a missing one, or a value of the wrong type.
     """
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     known = {p.name: p for p in parameters_of(implementation, given)}
     listing = f"Parameters: {', '.join(map(str, known.values()))}." if known else "It takes no parameters."
@@ -74,15 +74,23 @@ def checked(
                 raise ParameterError(f"{where} needs the parameter {name!r}: {parameter.help}", hint=listing)
             result[name] = parameter.default
             continue
-        adapter = TypeAdapter(parameter.type, config=ConfigDict(arbitrary_types_allowed=True))
         try:
-            result[name] = adapter.validate_python(values[name])
+            result[name] = _adapter(parameter.type).validate_python(values[name])
         except ValidationError as error:
             what = error.errors()[0]["msg"]
             raise ParameterError(
                 f"{where}: {name} = {values[name]!r} is no {parameter.type_name}: {what}", hint=listing
             ) from None
     return result
+
+
+def _adapter(type_: Any) -> Any:
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+
+    try:
+        return TypeAdapter(type_, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError:  # dataclasses and models bring their own configuration
+        return TypeAdapter(type_)
 
 
 def _help(hint: Any) -> str:

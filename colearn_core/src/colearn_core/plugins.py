@@ -94,9 +94,17 @@ class Plugins:
         """pluggy's caller of all hooks."""
         return self._manager.hook
 
-    def observers(self, hook: str) -> bool:
-        """Whether any plugin implements this hook."""
-        return bool(getattr(self.hook, hook).get_hookimpls())
+    def notify(self, hook: str, **arguments: Any) -> None:
+        """Call a hook that returns nothing; a plugin that fails in it is left out from then on."""
+        for implementation in list(getattr(self.hook, hook).get_hookimpls()):
+            try:
+                implementation.function(*(arguments[name] for name in implementation.argnames))
+            except (Exception, SystemExit) as error:  # an observer's failure must not cost the run
+                info = self.infos[implementation.plugin_name]
+                self._fail(info, f"failed in {hook}: {type(error).__name__}: {error}", error)
+                import logging
+
+                logging.getLogger(__name__).warning("%s; it's left out from now on", self.errors[info.name])
 
     def hooks_of(self, name: str) -> list[str]:
         """The hooks that a loaded plugin implements; none for one that is blocked or broken."""
@@ -173,7 +181,7 @@ class Plugins:
                 wrong = [item for item in offered if not isinstance(item, Component)]
                 if wrong:
                     raise TypeError(f"it returned {wrong[0]!r}, which is no Component")
-            except Exception as error:  # one plugin's failing hook costs its own components only
+            except (Exception, SystemExit) as error:  # one plugin's failing hook costs its own components only
                 self._fail(self.infos[name], f"failed in {hook}: {type(error).__name__}: {error}", error)
                 continue
             for component in offered:
@@ -187,8 +195,9 @@ class Plugins:
         if close:
             lines.append(f"Did you mean {close[0]!r}?")
         prefix = name.partition(".")[0] if "." in name else None
+        lines.extend(f"Broken: {error}." for error in self.errors.values())
         if prefix in self.errors:
-            lines.append(str(self.errors[prefix]) + ".")
+            pass  # that's why
         elif prefix in self.blocked:
             lines.append(f"The plugin {prefix!r} is blocked.")
         elif prefix and prefix not in self.infos:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated
 
 from annotated_types import Ge
@@ -74,7 +75,7 @@ class LineSearch(RoundRobin):
     steps: Annotated[tuple[float, ...], "Step sizes; 1 is the proposal itself"] = (1.0, 0.5, 0.25, 2.0)
 
     def __post_init__(self) -> None:
-        if not self.steps or any(not step > 0 for step in self.steps):
+        if not self.steps or any(not 0 < step < inf for step in self.steps):
             raise ParameterError(f"steps must be positive numbers, not {list(self.steps)}")
 
     def candidates(self, base: Weights, proposals: Mapping[int, Proposal], combine: Combine) -> list[Candidate]:

@@ -142,7 +142,9 @@ def play(
 def _candidates(base: Weights, proposed: Proposals, cohort: Cohort, strategy: ProposalStrategy) -> list[Candidate]:
     if not proposed.proposals:
         return []
-    return strategy.candidates(base, proposed.proposals, lambda proposals: cohort.combine(base, proposals))
+    found = strategy.candidates(base, proposed.proposals, lambda proposals: cohort.combine(base, proposals))
+    proposals = [p.weights for p in proposed.proposals.values()]
+    return [c for c in found if any(c.weights is weights for weights in proposals) or c.weights.finite]
 
 
 def _without_own_vote(votes: Votes, candidates: Sequence[Candidate]) -> Votes:

@@ -35,22 +35,27 @@ class Scores:
 
     Attributes:
         metric: what was measured.
-        values: shape ``(learners, candidates)``; NaN where a learner gave no answer.
+        values: shape ``(learners, candidates)``; NaN where a learner gave no answer, or a score
+            that counts as none: one that isn't finite, or of no samples.
         samples: shape ``(learners,)``, how many samples each learner scored on.
         reasons: learner to why it gave no answer, where it raised or abstained.
+        complete: whether every learner gave a score of every candidate.
     """
 
     metric: Metric
     values: NDArray[np.float32]
     samples: NDArray[np.int64]
     reasons: Mapping[int, str] = field(default_factory=dict)
+    complete: bool = field(init=False)
 
-    @property
-    def complete(self) -> bool:
-        """Whether every learner gave a finite score of every candidate."""
+    def __post_init__(self) -> None:
+        finite = np.isfinite(self.values)
         # count_nonzero is all() without numpy's detour through Python: this runs in every round.
-        known = np.count_nonzero(np.isfinite(self.values)) == self.values.size
-        return bool(known and np.count_nonzero(self.samples) == len(self.samples))
+        complete = bool(np.count_nonzero(finite) == finite.size and np.count_nonzero(self.samples) == len(self.samples))
+        object.__setattr__(self, "complete", complete)
+        if not complete:
+            known = finite & (self.samples > 0)[:, None]
+            object.__setattr__(self, "values", np.where(known, self.values, np.float32(np.nan)))
 
     def score(self, learner: int, candidate: int) -> Score:
         return Score(float(self.values[learner, candidate]), int(self.samples[learner]))

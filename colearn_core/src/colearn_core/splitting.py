@@ -122,6 +122,7 @@ def check_parts(labels: NDArray[Any], parts: int, min_samples: int = 1) -> None:
 
 def apportion(shares: NDArray[np.float64], total: int) -> NDArray[np.int64]:
     """Whole numbers in proportion to ``shares`` that add up to ``total`` (largest remainders)."""
+    shares = shares / shares.max()  # else the sum of large ones overflows
     exact = shares / shares.sum() * total
     whole: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     rest = total - int(whole.sum())

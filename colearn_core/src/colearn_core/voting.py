@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
+from functools import lru_cache
+from math import ceil
 from typing import Annotated
 
 import numpy as np
@@ -98,9 +100,8 @@ class VotingPolicy(ABC):
             improves = better.values > worse.values
         votes: Votes = improves.view(np.int8) * _TWICE - _ONE  # approve is 1, reject is -1
         if not (proposed.complete and current.complete):
-            votes[np.broadcast_to(~np.isfinite(current.values), votes.shape)] = APPROVE
-            votes[~np.isfinite(proposed.values)] = ABSTAIN
-            votes[proposed.samples == 0] = ABSTAIN
+            votes[np.broadcast_to(np.isnan(current.values), votes.shape)] = APPROVE
+            votes[np.isnan(proposed.values)] = ABSTAIN
         return votes
 
     def _vote_one_by_one(self, current: Scores, proposed: Scores) -> Votes:
@@ -124,7 +125,7 @@ class VotingPolicy(ABC):
         rejections = [column.count(REJECT) for column in columns]
         if not candidates:
             return Decision(False, None, (), (), "no candidate")
-        needed = self.quorum * learners
+        needed = _least(self.quorum, learners)
         passing = [
             c
             for c, (yes, no) in enumerate(zip(approvals, rejections, strict=True))
@@ -136,6 +137,12 @@ class VotingPolicy(ABC):
         if cast < needed or not cast:
             reason = f"no quorum: {cast} of {learners} learners voted"
         return Decision(bool(passing), leader, tuple(approvals), tuple(rejections), reason)
+
+
+@lru_cache
+def _least(share: float, total: int) -> int:
+    """The smallest whole number that is this share of the total, exactly: 0.55 of 100 is 55, not 56."""
+    return ceil(Fraction(str(share)) * total)
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,7 @@ class Threshold(VotingPolicy):
             raise ParameterError(f"share must lie between 0 and 1, not {self.share}")
 
     def _exact_share(self) -> Fraction:
-        # 0.55 * 100 is 55.000000000000007 in doubles: 55 of 100 votes would fail a threshold of 0.55.
+        # In doubles 0.55 * 100 is a little more than 55, and 55 of 100 votes would fail a threshold of 0.55.
         return Fraction(str(self.share))
 
     def passes(self, approvals: int, cast: int) -> bool:

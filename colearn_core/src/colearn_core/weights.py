@@ -33,6 +33,8 @@ class Weights(Mapping[str, Array]):
     __slots__ = ("_arrays", "_digest")
 
     def __init__(self, arrays: Mapping[str, ArrayLike], *, copy: bool = True) -> None:
+        for name in arrays:
+            _check_name(name)
         self._arrays = {name: _freeze(name, arrays[name], copy) for name in sorted(arrays)}
         self._digest: str | None = None
 
@@ -57,6 +59,12 @@ class Weights(Mapping[str, Array]):
 
     def __hash__(self) -> int:
         return hash(self.digest)
+
+    def __copy__(self) -> Weights:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Weights:
+        return self
 
     @property
     def digest(self) -> str:
@@ -96,14 +104,23 @@ class Weights(Mapping[str, Array]):
         except (SafetensorError, ValueError, TypeError, KeyError) as error:
             raise WeightsError(f"these {len(data)} bytes are not weights in the safetensors format: {error}") from error
 
+    @property
+    def finite(self) -> bool:
+        """Whether no value is NaN or infinite."""
+        # A sum of squares is finite only if all values are; where it overflows, each is looked at.
+        return all(
+            array.dtype.kind != "f" or isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
+            for array in self._arrays.values()
+        )
+
     def check_finite(self) -> None:
         """Raise WeightsError that names the first array with a NaN or an infinity in it."""
+        if self.finite:
+            return
         for name, array in self._arrays.items():
-            # A sum of squares is finite only if all values are; where it overflows, each is looked at.
-            if array.dtype.kind == "f" and not isfinite(np.vdot(array, array)):
-                bad = array.size - int(np.isfinite(array).sum())
-                if bad:
-                    raise WeightsError(f"non-finite values in {name!r} ({bad} of {array.size})")
+            bad = array.size - int(np.isfinite(array).sum())
+            if bad:
+                raise WeightsError(f"non-finite values in {name!r} ({bad} of {array.size})")
 
     def check_like(self, model: Weights) -> None:
         """Raise WeightsError unless names, types and shapes are those of ``model``."""
@@ -130,13 +147,17 @@ def mean(weights: Sequence[Weights], shares: Sequence[float] | None = None) -> W
             meaning, the learner must override ``combine``.
     """
     part = np.ones(len(weights)) if shares is None else np.asarray(shares, dtype=np.float64)
-    part = part / part.sum()
+    if not part.sum() > 0:
+        raise WeightsError(f"a mean needs shares that add up to more than nothing, not {part.tolist()}")
+    part = part / part.max()
 
     def of(arrays: list[Array]) -> Array:
-        total = arrays[0].astype(np.float64)
+        total = part[0] * arrays[0].astype(np.float64)
+        same = np.ones(total.shape, dtype=bool)
         for share, array in zip(part[1:], arrays[1:], strict=True):
-            total += share * (array - arrays[0])
-        return total
+            total += share * array.astype(np.float64)
+            same &= array == arrays[0]
+        return np.where(same, arrays[0], total / part.sum())
 
     return _elementwise(of, weights)
 
@@ -147,7 +168,10 @@ def median(weights: Sequence[Weights]) -> Weights:
 
 
 def interpolate(start: Weights, end: Weights, step: float) -> Weights:
-    """``start + step * (end - start)``: 0 is the start, 1 the end, 2 goes as far again."""
+    """``start + step * (end - start)``: 0 is the start and 1 the end, to the bit; 2 goes as far again."""
+    end.check_like(start)
+    if step in (0, 1):
+        return end if step else start
     return _elementwise(lambda arrays: arrays[0] + step * (arrays[1] - arrays[0]), [start, end])
 
 
@@ -158,7 +182,8 @@ def _elementwise(function: Any, weights: Sequence[Weights]) -> Weights:
     result: dict[str, Array] = {}
     for name, array in first.items():
         if array.dtype.kind == "f":
-            result[name] = np.asarray(function([w[name] for w in weights]), dtype=array.dtype)
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is no candidate
+                result[name] = np.asarray(function([w[name] for w in weights])).astype(array.dtype)
         elif all(np.array_equal(w[name], array) for w in weights[1:]):
             result[name] = array
         else:
@@ -169,9 +194,21 @@ def _elementwise(function: Any, weights: Sequence[Weights]) -> Weights:
     return Weights(result, copy=False)
 
 
-def _freeze(name: str, value: ArrayLike, copy: bool) -> Array:
-    if not isinstance(name, str) or not name or name == "__metadata__":
+def _check_name(name: object) -> None:
+    # safetensors keeps its own notes under that name; lone surrogates can't be written
+    if not isinstance(name, str) or not name or name == "__metadata__" or not _encodes(name):
         raise WeightsError(f"{name!r} is no name for an array of weights")
+
+
+def _encodes(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _freeze(name: str, value: ArrayLike, copy: bool) -> Array:
     array = np.array(value, order="C", copy=copy or None)
     if array.dtype not in _CARRIED:
         array = array.astype(array.dtype.newbyteorder("="))

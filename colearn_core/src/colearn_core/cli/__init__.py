@@ -49,10 +49,13 @@ class CommandGroup(click.Group):
         if not extra.get("standalone_mode", True):
             return super().main(args, *rest, **extra)
         words = list(sys.argv[1:] if args is None else args)
+        debug = "--debug" in words
+        if debug:  # wherever it's typed
+            words = ["--debug", *(word for word in words if word != "--debug")]
         try:
             return super().main(words, *rest, **extra)
         except Exception as error:
-            if "--debug" in words:
+            if debug:
                 raise
             sys.exit(report(error))
 
@@ -60,7 +63,7 @@ class CommandGroup(click.Group):
         from ..plugins import Plugins
 
         found = click.Group()
-        Plugins().hook.colearn_commands(group=found)
+        Plugins().notify("colearn_commands", group=found)
         return {name: command for name, command in found.commands.items() if name not in COMMANDS}
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..runs import RunFolder
     from .progress import Watch
 
-OPTIONS = {"data": "datasets", "learner": "learners", "split": "splitters", "proposals": "proposal_strategies"}
-
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[EXPERIMENT.toml]")
@@ -99,14 +97,14 @@ def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any
 
 def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_baselines: bool, as_json: bool) -> None:
     from ..baselines import baselines, total_trainings
-    from ..ledger import FileLedger
+    from ..errors import ColearnError
     from ..report.plot import save_picture
     from .progress import Interrupts, Watch
 
     config = prepared.config
     watch = Watch()
     watch.say(_introduction(prepared))
-    with FileLedger(folder.path) as ledger:
+    with prepared.new_ledger(folder.path) as ledger:
         experiment.ledger = ledger
         for warning in _warnings(prepared):
             watch.say(f"Note: {warning}")
@@ -116,10 +114,16 @@ def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_ba
     trainings = sum(run.history.trainings)
     interrupted = len(run.history.round) < config.rounds
     if with_baselines and not interrupted:
-        with watch.trainings(total_trainings(config.learners, trainings)) as on_training:
-            found = list(baselines(prepared, trainings, on_training))
+        try:
+            with watch.trainings(total_trainings(config.learners, trainings)) as on_training:
+                found.extend(baselines(prepared, trainings, on_training))
+        except KeyboardInterrupt:
+            watch.say("Baselines were interrupted; the run itself is complete.")
     if run.history.round:
-        save_picture(run.history, folder.picture_file, title=_title(config))
+        try:
+            save_picture(run.history, folder.picture_file, title=_title(config))
+        except ColearnError as error:
+            watch.say(f"Note: there's no picture. {error}")
     _conclude(watch, run, found, folder, as_json)
     if interrupted:
         click.echo(
