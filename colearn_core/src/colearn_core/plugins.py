@@ -96,7 +96,8 @@ class Plugins:
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Call a hook that returns nothing; a plugin that fails in it is left out from then on."""
-        for implementation in list(getattr(self.hook, hook).get_hookimpls()):
+        implementations = getattr(self._manager.hook, hook).get_hookimpls()
+        for implementation in implementations:
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
             except (Exception, SystemExit) as error:  # an observer's failure must not cost the run

@@ -10,10 +10,10 @@ from http.client import HTTPException
 from typing import Annotated, Any, Literal
 from urllib.error import HTTPError
 
-import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 from sklearn import datasets as bundled
+from sklearn.preprocessing import StandardScaler
 
 from colearn_core.data import Dataset, Samples, Task, Transform
 from colearn_core.errors import DataError, ParameterError
@@ -27,9 +27,8 @@ OPENML_TIMEOUT = 20.0
 
 def standardization(train: Array) -> Transform:
     """Zero mean and unit variance on a learner's own training features; constant ones are only shifted."""
-    mean, deviation = train.mean(axis=0), train.std(axis=0)
-    deviation = np.where(deviation > 0, deviation, 1.0)
-    return lambda x: (x - mean) / deviation
+    transform: Transform = StandardScaler().fit(train).transform
+    return transform
 
 
 def iris(standardize: Standardize = True) -> Dataset:
