@@ -66,6 +66,9 @@ class Weights(Mapping[str, Array]):
     def __deepcopy__(self, memo: object) -> Weights:
         return self
 
+    def __reduce__(self) -> tuple[type[Weights], tuple[dict[str, Array]]]:
+        return Weights, (dict(self._arrays),)
+
     @property
     def digest(self) -> str:
         """SHA-256, in hex, over names, types, shapes and little-endian values; computed once."""
@@ -164,7 +167,7 @@ def mean(weights: Sequence[Weights], shares: Sequence[float] | None = None) -> W
 
 def median(weights: Sequence[Weights]) -> Weights:
     """The coordinate-wise median (Yin et al. 2018, "Byzantine-robust distributed learning")."""
-    return _elementwise(lambda arrays: np.median(np.stack(arrays), axis=0), weights)
+    return _elementwise(lambda arrays: np.median(np.stack(arrays).astype(np.float64), axis=0), weights)
 
 
 def interpolate(start: Weights, end: Weights, step: float) -> Weights:

@@ -90,8 +90,12 @@ class Family:
         """The state after passing ``epochs`` times over the samples, beginning with ``state``."""
         self.write(estimator, state)
         for _ in range(epochs):
+            self.resume(estimator)
             estimator.partial_fit(x, y)
         return self.read(estimator)
+
+    def resume(self, estimator: Any) -> None:
+        """Make ready for one more pass; most estimators are."""
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         """By default the mean, weighted by samples."""
@@ -107,6 +111,12 @@ class Linear(Family):
 
     def initial(self, estimator: Any) -> State:
         return {name: np.zeros_like(array) for name, array in self.read(estimator).items()} | {"t_": np.array(1.0)}
+
+    def resume(self, estimator: Any) -> None:
+        if estimator.average:
+            # With many classes scikit-learn writes the plain intercepts through intercept_, which after an
+            # averaged pass is the averaged array: those would be lost, and these overwritten.
+            estimator.intercept_ = estimator._standard_intercept
 
 
 class NeuralNetwork(Family):
@@ -136,9 +146,9 @@ class CountingNaiveBayes(Family):
             estimator.feature_all_ = estimator.feature_count_.sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):  # a class that nobody has seen yet
             estimator._update_feature_log_prob(estimator._check_alpha())
-            estimator._update_class_log_prior()
-        if not estimator.class_count_.any():
-            estimator.class_log_prior_ = _uniform(estimator, np.log)
+            estimator._update_class_log_prior(class_prior=estimator.class_prior)
+        if not estimator.class_count_.any() and estimator.fit_prior and estimator.class_prior is None:
+            estimator.class_log_prior_ = np.log(_uniform(estimator))
 
     def initial(self, estimator: Any) -> State:
         return {name: np.zeros_like(array) for name, array in self.read(estimator).items()}
@@ -167,7 +177,8 @@ class GaussianNaiveBayes(CountingNaiveBayes):
         estimator.epsilon_ = float(estimator.var_smoothing)
         estimator.var_ += estimator.epsilon_
         counted = estimator.class_count_.sum()
-        estimator.class_prior_ = estimator.class_count_ / counted if counted else _uniform(estimator, lambda p: p)
+        if estimator.priors is None:
+            estimator.class_prior_ = estimator.class_count_ / counted if counted else _uniform(estimator)
 
     def train(self, estimator: Any, state: Mapping[str, Array], x: Array, y: Array, epochs: int) -> State:
         smoothing = estimator.var_smoothing
@@ -178,26 +189,32 @@ class GaussianNaiveBayes(CountingNaiveBayes):
             estimator.var_smoothing = smoothing
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
-        """Counts, sums and sums of squares of the base, and what each proposal saw besides."""
+        """Counts, sums and sums of squares of the base, and what each proposal saw besides.
+
+        Sums are taken about a common centre: far from zero, squares would swallow the variances.
+        """
+        models = [base, *(p.weights for p in proposals)]
+        weight = np.stack([m["class_count_"] for m in models])[:, :, None]
+        theta = np.stack([m["theta_"] for m in models])
+        centre = (weight * theta).sum(axis=0) / np.maximum(weight.sum(axis=0), 1)
 
         def sums(weights: Weights) -> tuple[Array, Array, Array]:
             count = weights["class_count_"]
-            total = count[:, None] * weights["theta_"]
-            return count, total, count[:, None] * weights["var_"] + total * weights["theta_"]
+            gap = weights["theta_"] - centre
+            return count, count[:, None] * gap, count[:, None] * (weights["var_"] + np.square(gap))
 
-        before = sums(base)
-        after = [sums(p.weights) for p in proposals]
+        before, *after = (sums(m) for m in models)
         count, total, squares = (b + sum(a[i] - b for a in after) for i, b in enumerate(before))
         seen = np.where(count > 0, count, 1)[:, None]
-        theta = total / seen
-        var = np.maximum(squares / seen - np.square(theta), 0)
-        return Weights({"class_count_": count, "theta_": theta, "var_": var}, copy=False)
+        shift = total / seen
+        var = np.maximum(squares / seen - np.square(shift), 0)
+        return Weights({"class_count_": count, "theta_": centre + shift, "var_": var}, copy=False)
 
 
-def _uniform(estimator: Any, of: Any) -> Array:
+def _uniform(estimator: Any) -> Array:
     """Nothing counted yet: every class is as likely."""
     classes = len(estimator.classes_)
-    return np.full(classes, of(1 / classes))
+    return np.full(classes, 1 / classes)
 
 
 @contextmanager
@@ -211,6 +228,7 @@ def _standing_still(estimator: Any) -> Iterator[None]:
     finally:
         if rate is not None:
             estimator.learning_rate_init = rate
+            vars(estimator).pop("_optimizer", None)
 
 
 def _fitted_attributes(estimator: Any) -> list[str]:

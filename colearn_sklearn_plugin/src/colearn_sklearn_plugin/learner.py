@@ -12,7 +12,7 @@ from sklearn.base import is_classifier
 
 from colearn_core.cohort import Cohort, LoopCohort
 from colearn_core.data import PrivateData, Samples, Task
-from colearn_core.errors import DataError, ParameterError
+from colearn_core.errors import ConfigError, DataError, ParameterError
 from colearn_core.learner import Learner, Proposal
 from colearn_core.metrics import Metric, metric
 from colearn_core.scores import Part, Score, Scores
@@ -61,13 +61,14 @@ class SklearnLearner(Learner):
         test_metric: str | None = None,
         state: Sequence[str] | None = None,
     ) -> None:
-        pairs = {"train": train, "vote": vote, "test": test}
+        arrays = _arrays("train", train)
+        pairs = {"train": arrays} | {p: _arrays(p, pair) for p, pair in (("vote", vote), ("test", test)) if pair}
         labels: NDArray[Any] | None = None
         if is_classifier(estimator):
-            given = [np.asarray(pair[1]) for pair in pairs.values() if pair is not None]
-            labels = np.unique(np.concatenate(given) if classes is None else np.asarray(classes))
-        features = np.shape(train[0])[1] if np.ndim(train[0]) == 2 else 0
-        own = {part: _samples(part, pair, features, labels) for part, pair in pairs.items()}
+            own_labels = [_labels(f"{part} targets", y) for part, (_, y) in pairs.items()]
+            labels = _labels("classes", np.concatenate(own_labels) if classes is None else np.asarray(classes))
+        features = arrays[0].shape[1] if arrays[0].ndim == 2 else 0
+        own = {part: _samples(part, pairs.get(part), features, labels) for part in ("train", "vote", "test")}
         task = Task(() if labels is None else tuple(map(str, labels)))
         data = PrivateData(**own, task=task)
         self._set_up(estimator, data, epochs, samples_per_proposal, vote_metric, test_metric, state)
@@ -157,6 +158,12 @@ class SklearnLearner(Learner):
     @classmethod
     def cohort(cls, learners: Sequence[Learner], names: Sequence[str] | None = None) -> Cohort:
         own = [learner for learner in learners if isinstance(learner, SklearnLearner)]
+        for i, learner in enumerate(own):
+            if learner.data.task.classes != own[0].data.task.classes:
+                raise ConfigError(
+                    f"learner {i} has the classes {learner.data.task.classes}, learner 0 {own[0].data.task.classes}",
+                    hint="Pass all labels in the group to each: SklearnLearner(..., classes=[...]).",
+                )
         if len({id(learner.workbench) for learner in own}) != 1 or len(own) != len(learners):
             return LoopCohort(learners, names)
         return SklearnCohort(own, names)
@@ -216,10 +223,27 @@ def _metric_for(estimator: Any, name: str | None, *, for_vote: bool) -> Metric:
     return found
 
 
-def _samples(part: str, pair: Pair | None, features: int, labels: NDArray[Any] | None) -> Samples:
+def _arrays(part: str, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
+    x, y = pair
+    try:
+        return np.asarray(x, dtype=np.float64), np.asarray(y)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{part} features are no table of numbers: {error}") from error
+
+
+def _labels(what: str, values: NDArray[Any]) -> NDArray[Any]:
+    try:
+        return np.unique(values)
+    except TypeError as error:
+        raise DataError(f"{what} must be of one kind, such as all text: {error}") from error
+
+
+def _samples(
+    part: str, pair: tuple[NDArray[Any], NDArray[Any]] | None, features: int, labels: NDArray[Any] | None
+) -> Samples:
     if pair is None:
         return Samples(np.empty((0, features)), np.empty(0, dtype=np.int64 if labels is not None else np.float64))
-    x, y = np.asarray(pair[0], dtype=np.float64), np.asarray(pair[1])
+    x, y = pair
     if x.ndim != 2 or y.ndim != 1 or len(x) != len(y) or x.shape[1] != features:
         raise DataError(
             f"{part} data must be features of shape (n, {features or 'features'}) and targets of shape (n,), "
@@ -230,11 +254,18 @@ def _samples(part: str, pair: Pair | None, features: int, labels: NDArray[Any] |
     if not np.isfinite(x).all():
         raise DataError(f"{part} features hold NaN or infinite values ({int((~np.isfinite(x)).sum())})")
     if labels is None:
-        y = y.astype(np.float64)
-        if not np.isfinite(y).all():
-            raise DataError(f"{part} targets hold NaN or infinite values ({int((~np.isfinite(y)).sum())})")
-        return Samples(x, y)
-    unknown = np.setdiff1d(y, labels)
-    if len(unknown):
-        raise DataError(f"{part} targets {unknown[:5].tolist()} are not among the classes {labels.tolist()}")
+        return Samples(x, _values(part, y))
+    unknown = [label for label in _labels(f"{part} targets", y).tolist() if label not in labels.tolist()]
+    if unknown:
+        raise DataError(f"{part} targets {unknown[:5]} are not among the classes {labels.tolist()}")
     return Samples(x, np.searchsorted(labels, y))
+
+
+def _values(part: str, y: NDArray[Any]) -> NDArray[np.float64]:
+    try:
+        values = y.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{part} targets of a regression must be numbers: {error}") from error
+    if not np.isfinite(values).all():
+        raise DataError(f"{part} targets hold NaN or infinite values ({int((~np.isfinite(values)).sum())})")
+    return values

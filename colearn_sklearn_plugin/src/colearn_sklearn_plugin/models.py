@@ -10,6 +10,7 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from colearn_core.data import PrivateData
+from colearn_core.errors import ParameterError
 
 from .learner import SklearnLearner
 
@@ -122,11 +123,13 @@ def gaussian_nb(
 
 def multinomial_nb(
     data: PrivateData,
-    alpha: Annotated[float, Ge(0), "Added to all counts (Laplace or Lidstone smoothing)"] = 1.0,
+    alpha: Annotated[float, Gt(0), "Added to all counts (Laplace or Lidstone smoothing)"] = 1.0,
     vote_metric: VoteMetric = None,
     test_metric: TestMetric = None,
 ) -> SklearnLearner:
     """Multinomial naive Bayes, for features that are counts or otherwise not negative."""
+    if not alpha > 0:
+        raise ParameterError(f"alpha must be positive, not {alpha}: a feature never seen would be impossible")
     return SklearnLearner.of(MultinomialNB(alpha=alpha), data, vote_metric=vote_metric, test_metric=test_metric)
 
 

@@ -42,6 +42,9 @@ class Workbench:
         self._loaded: Weights | None = None
         self._estimator = self._primed(RandomState(0))
         self.family: Family = family_of(self._estimator, state)
+        missing = [name for name in self.family.attributes if not hasattr(self._estimator, name)]
+        if missing:
+            raise ParameterError(f"{type(estimator).__name__} has no fitted attributes {missing} to travel as state")
         self._check_that_state_travels()
 
     def initial(self, rng: np.random.Generator) -> Weights:
@@ -92,12 +95,21 @@ class Workbench:
         if type(self.family) is not Family:
             return
         rng = np.random.default_rng(0)
-        x = rng.normal(size=(32, self.features))
+        x = rng.integers(2, size=(32, self.features)).astype(np.float64)  # counts, categories, or plain numbers
         y = rng.integers(self.classes, size=32) if self.classes else rng.normal(size=32)
-        trained, copy = self._primed(RandomState(0)), self._primed(RandomState(1))
-        trained.partial_fit(x, y)
-        self.family.write(copy, self.family.read(trained))
-        if not self.family.attributes or not np.array_equal(trained.predict(x), copy.predict(x)):
+        original, copy = self._primed(RandomState(0)), self._primed(RandomState(1))
+        try:
+            original.partial_fit(x, y)
+            self.family.write(copy, self.family.read(original))
+            same = bool(self.family.attributes) and np.array_equal(original.predict(x), copy.predict(x))
+            for estimator in (original, copy):  # what it trains by must have come along too
+                if "random_state" in estimator.get_params():
+                    estimator.random_state = RandomState(2)
+                estimator.partial_fit(x, y)
+            same = same and np.array_equal(original.predict(x), copy.predict(x))
+        except ValueError as error:
+            raise ParameterError(f"{type(self.template).__name__} can't be carried: {error}") from error
+        if not same:
             raise ParameterError(
                 f"{type(self.template).__name__} keeps state in more than {list(self.family.attributes)}",
                 hint="Name the attributes that must travel: SklearnLearner(..., state=[...]).",

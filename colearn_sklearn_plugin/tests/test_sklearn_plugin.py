@@ -1,0 +1,132 @@
+"""What the plugin offers: light to list, described, and each component learns what it's for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from colearn_core.components import Component
+from colearn_core.config import GIVEN, ExperimentConfig, prepare
+from colearn_core.data import Dataset
+from colearn_core.errors import ParameterError
+from colearn_core.parameters import parameters_of
+from colearn_core.plugins import Plugins
+from colearn_sklearn_plugin import plugin
+
+PLUGINS = Plugins()
+LEARNERS = plugin.colearn_learners()
+DATASETS = plugin.colearn_datasets()
+REGRESSORS = {"sklearn.mlp_regressor", "sklearn.sgd_regressor"}
+
+
+def modules_after(statements: str) -> set[str]:
+    """The modules of a fresh interpreter that has run these statements."""
+    script = f"{statements}\nimport sys\nprint(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "import colearn_sklearn_plugin.plugin as p; p.colearn_learners(); p.colearn_datasets()",
+        "from colearn_core.plugins import Plugins; p = Plugins(); p.components('learners'); p.components('datasets')",
+    ],
+)
+def test_listing_components_imports_neither_sklearn_nor_pandas(statements: str) -> None:
+    modules = modules_after(statements)
+    assert "colearn_sklearn_plugin.plugin" in modules
+    assert not modules & {"sklearn", "pandas", "scipy", "colearn_sklearn_plugin.learner"}
+
+
+def test_the_plugin_is_found_and_offers_all_its_components() -> None:
+    assert "sklearn" in PLUGINS.infos
+    for kind, components in (("learners", LEARNERS), ("datasets", DATASETS)):
+        assert {c.name for c in components} <= set(PLUGINS.components(kind))
+    names = "gaussian_nb mlp_classifier mlp_regressor multinomial_nb passive_aggressive perceptron"
+    names += " sgd_classifier sgd_regressor"
+    assert [c.name for c in LEARNERS] == [f"sklearn.{name}" for name in names.split()]
+
+
+@pytest.mark.parametrize(
+    ("component", "kind"),
+    [pytest.param(c, kind, id=c.name) for kind, cs in (("learners", LEARNERS), ("datasets", DATASETS)) for c in cs],
+)
+def test_every_component_loads_and_all_it_takes_is_explained(component: Component, kind: str) -> None:
+    implementation = component.load()
+    assert component.summary
+    assert implementation.__doc__
+    for parameter in parameters_of(implementation, GIVEN.get(kind, ())):
+        assert parameter.help, f"{component.name}: {parameter.name} has no help"
+
+
+@pytest.mark.parametrize("component", LEARNERS, ids=lambda c: c.name)
+def test_every_learner_component_works_with_its_defaults(component: Component) -> None:
+    assert not [p for p in parameters_of(component.load(), GIVEN["learners"]) if p.required]
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "features", "classes"),
+    [
+        ("iris", 150, 4, 3),
+        ("wine", 178, 13, 3),
+        ("breast_cancer", 569, 30, 2),
+        ("digits", 1797, 64, 10),
+        ("diabetes", 442, 10, 0),
+    ],
+)
+def test_a_data_set_is_what_its_summary_says(name: str, samples: int, features: int, classes: int) -> None:
+    component = PLUGINS.component("datasets", name)
+    data = component.load()()
+    assert isinstance(data, Dataset)
+    assert data.samples.x.shape == (samples, features)
+    assert len(data.task.classes) == classes
+    assert f"{samples:,}" in component.summary
+
+
+def config(learner: str, data: dict[str, Any], **sections: Any) -> ExperimentConfig:
+    settings: dict[str, Any] = {"seed": 1, "learners": 5, "learner": learner, "data": data}
+    return ExperimentConfig.from_mapping(settings | sections, "test")
+
+
+def fitting_data(learner: str) -> dict[str, Any]:
+    if learner in REGRESSORS:
+        return {"name": "diabetes"}
+    return {"name": "iris", "standardize": learner != "sklearn.multinomial_nb"}
+
+
+@pytest.mark.parametrize("proposals", ["approval", "everyone"])
+@pytest.mark.parametrize("learner", [c.name for c in LEARNERS])
+def test_every_learner_component_learns_a_fitting_data_set(learner: str, proposals: str) -> None:
+    experiment = prepare(config(learner, fitting_data(learner), proposals=proposals), PLUGINS).experiment()
+    history = experiment.run(20).history
+    gain = history.mean_test() - history.mean_test(0)
+    assert any(history.accepted)
+    assert (gain if history.test_metric.greater_is_better else -gain) > 0.1
+
+
+@pytest.mark.parametrize("learner", [c.name for c in LEARNERS])
+def test_a_learner_component_refuses_a_task_that_is_not_its_own(learner: str) -> None:
+    data, kind = ("iris", "classification") if learner in REGRESSORS else ("diabetes", "regression")
+    with pytest.raises(ParameterError, match=rf"learner '{learner}': \w+ can't learn a {kind} task"):
+        prepare(config(learner, {"name": data}), PLUGINS).experiment()
+
+
+@pytest.mark.parametrize(
+    ("learner", "parameter", "value", "message"),
+    [
+        ("sklearn.sgd_classifier", "loss", "hinges", "hinges"),
+        ("sklearn.sgd_classifier", "epochs", 0, "epochs = 0"),
+        ("sklearn.sgd_classifier", "alhpa", 1, "no parameter 'alhpa'\n.*alpha"),
+        ("sklearn.perceptron", "vote_metric", "log_loss", "gives no probabilities"),
+        ("sklearn.multinomial_nb", "alpha", 0, "alpha = 0"),  # what a class never showed would score 0 * log(0)
+        ("sklearn.mlp_classifier", "steps", "many", "steps = 'many'"),
+    ],
+)
+def test_a_wrong_parameter_is_a_clear_error(learner: str, parameter: str, value: object, message: str) -> None:
+    chosen = {"name": learner, parameter: value}
+    with pytest.raises(ParameterError, match=rf"(?s)learner '{learner}'.*{message}"):
+        prepare(ExperimentConfig.from_mapping({"data": "iris", "learner": chosen}, "test"), PLUGINS).experiment()
