@@ -250,10 +250,17 @@ def test_a_stalled_run_says_what_helps(tmp_path: Path) -> None:
 
 
 def test_learners_that_cannot_train_are_told_once(tmp_path: Path) -> None:
-    unfit = ["--data", "iris", "--learner", "sklearn.multinomial_nb", "--rounds", "5", "--out", str(tmp_path)]
-    output = colearn("run", *unfit).output
-    assert output.count("learner-0 proposes nothing: ValueError: Negative values") == 1
-    assert "learner-1 proposes nothing" not in output
+    wild = ["--data", "diabetes", "--learner", "sklearn.sgd_regressor", "--set", "learner.eta0=1e300", "--rounds", "5"]
+    output = colearn("run", *wild, "--out", tmp_path).output
+    assert output.count("proposes nothing: ValueError: Floating-point under-/overflow") == 1
+    assert "0 of 5 rounds accepted" in output
+
+
+def test_data_that_a_learner_cannot_take_are_named_before_the_run(tmp_path: Path) -> None:
+    result = colearn("run", "--data", "iris", "--learner", "sklearn.multinomial_nb", "--out", tmp_path / "runs")
+    assert result.exit_code == 1
+    assert "data.standardize=false" in result.output
+    assert not (tmp_path / "runs").exists()
 
 
 def test_ctrl_c_ends_after_the_round_and_the_ledger_is_whole(tmp_path: Path) -> None:

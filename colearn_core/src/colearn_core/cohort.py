@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,6 @@ from .streams import Streams
 from .weights import Weights
 
 log = logging.getLogger(__name__)
-LARGEST = float(np.finfo(np.float32).max)
-"""A score beyond that isn't finite in single precision."""
 
 
 @dataclass(frozen=True)
@@ -105,29 +104,39 @@ class LoopCohort(Cohort):
         return Proposals(proposals, refusals)
 
     def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
-        columns = []
-        samples = [0] * len(self)
+        columns: list[list[float]] = []
+        samples = [0] * len(self.learners)
         reasons: dict[int, str] = {}
         for weights in candidates:
             column = []
             for i, learner in enumerate(self.learners):
                 try:
-                    answer, count = learner.test_weights(weights, part)
-                    value, samples[i] = float(answer), int(count)
-                    if not -LARGEST < value < LARGEST:
-                        value = np.nan
+                    value, samples[i] = learner.test_weights(weights, part)
                 except Exception as error:  # an abstention: the others' votes decide
                     value = np.nan
                     reasons.setdefault(i, reason(error))
                     log.debug("%s gives no score", self.names[i], exc_info=True)
                 column.append(value)
             columns.append(column)
+        try:
+            values, counts = np.array(columns, dtype=np.float64), np.array(samples, dtype=np.int64)
+        except (TypeError, ValueError):  # somebody's answer is no score
+            values = np.array([[_number(i, v, float, reasons) for i, v in enumerate(c)] for c in columns])
+            counts = np.array([_number(i, n, int, reasons) for i, n in enumerate(samples)], dtype=np.int64)
         metric = self.vote_metric if part == "vote" else self.test_metric
-        values = np.array(columns, dtype=np.float32).reshape(len(candidates), len(self)).T
-        return Scores(metric, values, np.array(samples, dtype=np.int64), reasons)
+        return Scores(metric, values.reshape(len(columns), len(samples)).T, counts, reasons)
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         return self.learners[0].combine(base, proposals)
+
+
+def _number(learner: int, value: Any, kind: type[float] | type[int], reasons: dict[int, str]) -> float:
+    """The value as a number, or what stands for none, with the reason."""
+    try:
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        reasons.setdefault(learner, reason(error))
+        return float("nan") if kind is float else 0
 
 
 def reason(error: Exception) -> str:

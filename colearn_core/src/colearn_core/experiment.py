@@ -147,6 +147,7 @@ class Experiment:
                 self.ledger.begin(self._about(), self.cohort.names, standing, self._aside())
             self._begun = True
             self.plugins.notify("colearn_experiment_started", experiment=self)
+        observed = bool(self.plugins.hook.colearn_round_finished.get_hookimpls())
         for _ in range(n):
             record = play(
                 self._played + 1,
@@ -161,7 +162,8 @@ class Experiment:
                 self.ledger.append(record)
             self._played += 1
             self._standing = record.standing
-            self.plugins.notify("colearn_round_finished", experiment=self, record=record)
+            if observed:
+                self.plugins.notify("colearn_round_finished", experiment=self, record=record)
             yield record
 
     def _resolved(self, kind: str, component: Any) -> Any:

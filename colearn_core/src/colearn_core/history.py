@@ -67,8 +67,12 @@ class History:
         self.labels.append("" if leader is None else record.candidates[leader].label)
         self.authors.append(() if leader is None else record.candidates[leader].authors)
         self.votes.append(self._nobody() if leader is None else record.votes[:, leader])
-        self.vote_scores.append(record.standing.vote.values[:, 0])
-        self.test_scores.append(record.standing.test.values[:, 0])
+        if record.accepted:
+            self.vote_scores.append(record.standing.vote.values[:, 0])
+            self.test_scores.append(record.standing.test.values[:, 0])
+        else:  # the scores of what stays in force
+            self.vote_scores.append(self.vote_scores[-1])
+            self.test_scores.append(self.test_scores[-1])
 
     def _nobody(self) -> NDArray[np.int8]:
         return np.full(len(self.names), Vote.ABSTAIN, dtype=np.int8)

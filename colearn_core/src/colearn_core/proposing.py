@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from annotated_types import Ge
 
@@ -19,8 +19,7 @@ Combine = Callable[[Sequence[Proposal]], Weights]
 """Merges proposals of this round as the learners' kind of model requires."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Weights put to the vote.
 
     Attributes:

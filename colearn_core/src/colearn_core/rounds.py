@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,7 @@ from .voting import ABSTAIN, Decision, Votes, VotingPolicy
 from .weights import Weights
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """The weights in force, with every learner's scores of them (one column each)."""
 
     weights: Weights
@@ -26,8 +25,7 @@ class Standing:
     test: Scores
 
 
-@dataclass(frozen=True)
-class CandidateRecord:
+class CandidateRecord(NamedTuple):
     """What is kept of a candidate; ``digest`` is None when no ledger asks for it."""
 
     label: str
@@ -35,8 +33,7 @@ class CandidateRecord:
     digest: str | None
 
 
-@dataclass(frozen=True)
-class RoundRecord:
+class RoundRecord(NamedTuple):
     """What happened in one round. Learners are known by their number, from 0; rounds count from 1.
 
     Attributes:
@@ -118,7 +115,9 @@ def play(
 
     if decision.accepted and decision.leader is not None:
         adopted = candidates[decision.leader].weights
-        standing = Standing(adopted, scores.candidate(decision.leader), cohort.test([adopted], "test"))
+        untested = not standing.test.samples.any() and not standing.test.reasons  # nobody has test data
+        test = standing.test if untested else cohort.test([adopted], "test")
+        standing = Standing(adopted, scores.candidate(decision.leader), test)
     return RoundRecord(
         round=round,
         proposers=tuple(proposers),
@@ -143,8 +142,8 @@ def _candidates(base: Weights, proposed: Proposals, cohort: Cohort, strategy: Pr
     if not proposed.proposals:
         return []
     found = strategy.candidates(base, proposed.proposals, lambda proposals: cohort.combine(base, proposals))
-    proposals = [p.weights for p in proposed.proposals.values()]
-    return [c for c in found if any(c.weights is weights for weights in proposals) or c.weights.finite]
+    checked = {id(p.weights) for p in proposed.proposals.values()}
+    return [c for c in found if id(c.weights) in checked or c.weights.finite]
 
 
 def _without_own_vote(votes: Votes, candidates: Sequence[Candidate]) -> Votes:

@@ -25,6 +25,9 @@ class Score(NamedTuple):
     samples: int
 
 
+LARGEST = float(np.finfo(np.float32).max)
+
+
 @dataclass(frozen=True)
 class Scores:
     """The scores of all learners for the candidates of a round.
@@ -43,19 +46,18 @@ class Scores:
     """
 
     metric: Metric
-    values: NDArray[np.float32]
+    values: NDArray[np.floating[Any]]
     samples: NDArray[np.int64]
     reasons: Mapping[int, str] = field(default_factory=dict)
     complete: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        finite = np.isfinite(self.values)
+        known = np.abs(self.values) <= LARGEST
         # count_nonzero is all() without numpy's detour through Python: this runs in every round.
-        complete = bool(np.count_nonzero(finite) == finite.size and np.count_nonzero(self.samples) == len(self.samples))
+        complete = bool(np.count_nonzero(known) == known.size and np.count_nonzero(self.samples) == len(self.samples))
+        values = self.values if complete else np.where(known & (self.samples > 0)[:, None], self.values, np.nan)
+        object.__setattr__(self, "values", values.astype(np.float32, copy=False))
         object.__setattr__(self, "complete", complete)
-        if not complete:
-            known = finite & (self.samples > 0)[:, None]
-            object.__setattr__(self, "values", np.where(known, self.values, np.float32(np.nan)))
 
     def score(self, learner: int, candidate: int) -> Score:
         return Score(float(self.values[learner, candidate]), int(self.samples[learner]))

@@ -8,7 +8,7 @@ from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -35,8 +35,7 @@ APPROVE, REJECT, ABSTAIN = map(int, (Vote.APPROVE, Vote.REJECT, Vote.ABSTAIN))
 _TWICE, _ONE = np.int8(2), np.int8(1)
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """The outcome of a vote.
 
     Attributes:
@@ -125,16 +124,16 @@ class VotingPolicy(ABC):
         rejections = [column.count(REJECT) for column in columns]
         if not candidates:
             return Decision(False, None, (), (), "no candidate")
-        needed = _least(self.quorum, learners)
-        passing = [
-            c
-            for c, (yes, no) in enumerate(zip(approvals, rejections, strict=True))
-            if yes + no > 0 and yes + no >= needed and self.passes(yes, yes + no)
-        ]
+        needed = _least(self.quorum, learners) or 1
+        passing = []
+        for c, yes in enumerate(approvals):
+            cast = yes + rejections[c]
+            if cast >= needed and self.passes(yes, cast):
+                passing.append(c)
         leader = max(passing or range(candidates), key=approvals.__getitem__)
         yes, cast = approvals[leader], approvals[leader] + rejections[leader]
         reason = f"{yes} of {cast} approve"
-        if cast < needed or not cast:
+        if cast < needed:
             reason = f"no quorum: {cast} of {learners} learners voted"
         return Decision(bool(passing), leader, tuple(approvals), tuple(rejections), reason)
 

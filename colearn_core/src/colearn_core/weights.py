@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -111,10 +112,10 @@ class Weights(Mapping[str, Array]):
     def finite(self) -> bool:
         """Whether no value is NaN or infinite."""
         # A sum of squares is finite only if all values are; where it overflows, each is looked at.
-        return all(
-            array.dtype.kind != "f" or isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
-            for array in self._arrays.values()
-        )
+        for array in self._arrays.values():
+            if array.dtype.kind == "f" and not isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
+                return False
+        return True
 
     def check_finite(self) -> None:
         """Raise WeightsError that names the first array with a NaN or an infinity in it."""
@@ -197,6 +198,7 @@ def _elementwise(function: Any, weights: Sequence[Weights]) -> Weights:
     return Weights(result, copy=False)
 
 
+@lru_cache  # the same few names, round after round
 def _check_name(name: object) -> None:
     # safetensors keeps its own notes under that name; lone surrogates can't be written
     if not isinstance(name, str) or not name or name == "__metadata__" or not _encodes(name):

@@ -195,7 +195,7 @@ class SklearnCohort(LoopCohort):
         except Exception:  # one learner's sample may spoil the pass for all: then each is asked alone
             log.debug("the fused pass failed", exc_info=True)
             return super().test(candidates, part)
-        return Scores(measure, np.column_stack(columns).astype(np.float32), sizes)
+        return Scores(measure, np.column_stack(columns), sizes)
 
     def _column(self, weights: Weights, part: Part, measure: Metric) -> NDArray[np.float64]:
         samples = self._samples[part]
@@ -226,9 +226,13 @@ def _metric_for(estimator: Any, name: str | None, *, for_vote: bool) -> Metric:
 def _arrays(part: str, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
     x, y = pair
     try:
-        return np.asarray(x, dtype=np.float64), np.asarray(y)
+        features = np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"{part} features are no table of numbers: {error}") from error
+    try:
+        return features, np.asarray(y)
+    except ValueError as error:
+        raise DataError(f"{part} targets are no list of single values: {error}") from error
 
 
 def _labels(what: str, values: NDArray[Any]) -> NDArray[Any]:

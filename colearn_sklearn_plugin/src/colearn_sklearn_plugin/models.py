@@ -10,7 +10,7 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from colearn_core.data import PrivateData
-from colearn_core.errors import ParameterError
+from colearn_core.errors import DataError, ParameterError
 
 from .learner import SklearnLearner
 
@@ -23,6 +23,7 @@ Activation = Annotated[Literal["identity", "logistic", "tanh", "relu"], "Activat
 BatchSize = Annotated[int, Ge(1), "Samples per step of the optimiser"]
 Steps = Annotated[int, Ge(1), "Steps of the optimiser for a proposal, the same for all learners"]
 Solver = Annotated[Literal["adam", "sgd"], "Optimiser; it begins anew with every proposal"]
+UNSCALED = "Where features are standardised, leave that out: --set data.standardize=false"
 Rate = Annotated[float, Gt(0), "Initial learning rate"]
 
 
@@ -130,7 +131,10 @@ def multinomial_nb(
     """Multinomial naive Bayes, for features that are counts or otherwise not negative."""
     if not alpha > 0:
         raise ParameterError(f"alpha must be positive, not {alpha}: a feature never seen would be impossible")
-    return SklearnLearner.of(MultinomialNB(alpha=alpha), data, vote_metric=vote_metric, test_metric=test_metric)
+    learner = SklearnLearner.of(MultinomialNB(alpha=alpha), data, vote_metric=vote_metric, test_metric=test_metric)
+    if (data.train.x < 0).any():
+        raise DataError("multinomial naive Bayes counts, so features can't be negative", hint=UNSCALED)
+    return learner
 
 
 def perceptron(

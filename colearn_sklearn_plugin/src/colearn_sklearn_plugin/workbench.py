@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -133,9 +134,9 @@ _WORKBENCHES: WeakValueDictionary[_Kind, Workbench] = WeakValueDictionary()
 def workbench_for(estimator: Any, features: int, classes: int, state: Sequence[str] | None = None) -> Workbench:
     """The one workbench of this process for such estimators, made when it's first asked for."""
     parameters = {k: v for k, v in estimator.get_params().items() if k != "random_state"}
-    kind = _Kind(
-        type(estimator), repr(sorted(parameters.items())), features, classes, None if state is None else tuple(state)
-    )
+    with np.printoptions(threshold=sys.maxsize):  # else large arrays are shortened, and different ones look alike
+        settings = repr(sorted(parameters.items()))
+    kind = _Kind(type(estimator), settings, features, classes, None if state is None else tuple(state))
     workbench = _WORKBENCHES.get(kind)
     if workbench is None:
         workbench = _WORKBENCHES[kind] = Workbench(estimator, features, classes, state)
