@@ -40,7 +40,7 @@ quorum = 0.5                # this share of all learners must vote
 """
 
 
-@click.command()
+@click.command(short_help="Write an experiment file with comments.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default="experiment.toml")
 def init(file: Path) -> None:
     """Write an experiment file with comments, ready for `colearn run` [experiment.toml]."""

@@ -55,7 +55,7 @@ def plugins(check: bool, as_json: bool, block: tuple[str, ...]) -> None:
         raise SystemExit(1)
 
 
-@click.command()
+@click.command(short_help="List what experiments can be made of.")
 @click.argument("kind", required=False, type=click.Choice(list(KINDS)), metavar="[KIND]")
 @as_json
 @block_option
@@ -81,7 +81,7 @@ def components(kind: str | None, as_json: bool, block: tuple[str, ...]) -> None:
         click.echo(f"Warning: {error}", err=True)
 
 
-@click.command()
+@click.command(short_help="Show the parameters of a component.")
 @click.argument("name", shell_complete=complete_component())
 @as_json
 @block_option

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .progress import Watch
 
 
-@click.command()
+@click.command(short_help="Run an experiment and keep it in a folder.")
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[EXPERIMENT.toml]")
 @click.option("--data", metavar="NAME", help="Data set.", shell_complete=complete_component("datasets"))
 @click.option("--learner", metavar="NAME", help="Kind of learner.", shell_complete=complete_component("learners"))
@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 @click.option("--rounds", type=int, metavar="R", help="Number of rounds [50].")
 @click.option("--seed", type=int, metavar="K", help="Same seed, same result [0].")
 @click.option("--name", metavar="NAME", help="Name of the run's folder.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, e.g. split.alpha=0.1.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as split.alpha=0.1 (repeatable)."
+)
 @click.option("--baselines", is_flag=True, help="Compare with training alone, pooled, cyclic and averaged.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), help="Where runs go [runs]."
