@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .cohort import Cohort
 from .config import Prepared
 from .data import PrivateData
 from .learner import Proposal
-from .rounds import Standing, assess
+from .rounds import assess
 from .scores import weighted_mean
 from .streams import Streams
 from .weights import Weights
@@ -33,6 +35,13 @@ class Baseline:
     test: float
     lowest: float
     highest: float
+
+    @staticmethod
+    def of(name: str, trainings: int, scores: NDArray[Any], samples: NDArray[Any]) -> Baseline:
+        """From each learner's test score and number of test samples."""
+        known = scores[np.isfinite(scores)]
+        low, high = (float(known.min()), float(known.max())) if len(known) else (float("nan"), float("nan"))
+        return Baseline(name, trainings, weighted_mean(scores, samples), low, high)
 
 
 def baselines(
@@ -79,18 +88,20 @@ class _Setting:
         return list(found.proposals.values())
 
     def scored(self, name: str, trainings: int, weights: Weights) -> Baseline:
-        return _baseline(name, trainings, self.cohort, [assess(self.cohort, weights)])
+        test = assess(self.cohort, weights).test
+        return Baseline.of(name, trainings, test.values[:, 0], test.samples)
 
 
 def _alone(setting: _Setting) -> Baseline:
-    standings = []
+    scores = []
     for i in range(len(setting.cohort)):
         weights = setting.initial
         for step in range(1, setting.each + 1):
             for proposal in setting.train([i], weights, step):
                 weights = proposal.weights
-        standings.append(assess(setting.cohort, weights))
-    return _baseline("each learner alone", setting.each, setting.cohort, standings)
+        test = assess(setting.cohort, weights).test
+        scores.append(test.values[i, 0])
+    return Baseline.of("each learner alone", setting.each, np.array(scores), test.samples)
 
 
 def _cyclic(setting: _Setting) -> Baseline:
@@ -118,15 +129,6 @@ def _pooled(setting: _Setting) -> Baseline:
         weights = learner.propose_weights(weights, setting.streams.generator("pooled", step)).weights
         setting.on_training()
     return setting.scored("pooled data", setting.trainings, weights)
-
-
-def _baseline(name: str, trainings: int, cohort: Cohort, standings: list[Standing]) -> Baseline:
-    """From one standing for all learners, or one for each: then learner i is scored by its own."""
-    samples = standings[0].test.samples
-    scores = np.array([standings[i if len(standings) > 1 else 0].test.values[i, 0] for i in range(len(cohort))])
-    known = scores[np.isfinite(scores)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (float("nan"), float("nan"))
-    return Baseline(name, trainings, weighted_mean(scores, samples), low, high)
 
 
 def _share(learners: int, trainings: int) -> int:

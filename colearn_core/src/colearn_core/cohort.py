@@ -42,6 +42,9 @@ class Cohort(ABC):
     def __len__(self) -> int:
         return len(self.names)
 
+    def metric_of(self, part: Part) -> Metric:
+        return self.vote_metric if part == "vote" else self.test_metric
+
     @abstractmethod
     def initial_weights(self, rng: np.random.Generator) -> Weights:
         """Weights that all learners begin with."""
@@ -123,8 +126,7 @@ class LoopCohort(Cohort):
         except (TypeError, ValueError):  # somebody's answer is no score
             values = np.array([[_number(i, v, float, reasons) for i, v in enumerate(c)] for c in columns])
             counts = np.array([_number(i, n, int, reasons) for i, n in enumerate(samples)], dtype=np.int64)
-        metric = self.vote_metric if part == "vote" else self.test_metric
-        return Scores(metric, values.reshape(len(columns), len(samples)).T, counts, reasons)
+        return Scores(self.metric_of(part), values.reshape(len(columns), len(samples)).T, counts, reasons)
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         return self.learners[0].combine(base, proposals)

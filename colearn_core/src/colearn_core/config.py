@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -152,6 +151,26 @@ def with_setting(values: dict[str, Any], setting: str) -> None:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """The component that a section names, with its checked parameters; its errors say whose they are."""
+
+    name: str
+    title: str
+    implementation: Callable[..., Any]
+    parameters: Mapping[str, Any]
+
+    def __call__(self, *args: Any) -> Any:
+        try:
+            return self.implementation(*args, **self.parameters)
+        except ParameterError as error:
+            raise ParameterError(f"{self.title}: {error}") from error
+
+    def section(self) -> Section:
+        """The section with all defaults written out."""
+        return Section(name=self.name, **self.parameters)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """An experiment's parts before they're put together; baselines are built from them too."""
 
@@ -165,7 +184,7 @@ class Prepared:
 
     def new_ledger(self, folder: Path) -> Ledger:
         """Begin the ledger of a run in its folder."""
-        ledger: Ledger = component_factory(self.plugins, "ledgers", self.config.ledger)(folder)
+        ledger: Ledger = _chosen(self.plugins, "ledgers", self.config.ledger)(folder)
         return ledger
 
     def experiment(self, ledger: Ledger | None = None) -> Experiment:
@@ -173,7 +192,7 @@ class Prepared:
             [self.make_learner(part) for part in self.parts],
             proposals=self.strategy,
             voting=self.policy,
-            runtime=component_factory(self.plugins, "runtimes", self.config.runtime),
+            runtime=_chosen(self.plugins, "runtimes", self.config.runtime),
             seed=self.config.seed,
             ledger=ledger,
             plugins=self.plugins,
@@ -189,65 +208,29 @@ def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
         UsageError: a component or parameter is wrong, or the data can't be divided as asked.
         DataError: the data can't be read or used.
     """
-    full = {
-        section: Section(name=chosen.name, **_parameters(plugins, kind, chosen))
-        for section, kind in SECTIONS.items()
-        for chosen in [getattr(config, section)]
-    }
-    config = config.model_copy(update=full)
-    splitter = build(plugins, "splitters", config.split)
-    strategy = build(plugins, "proposal_strategies", config.proposals)
-    policy = build(plugins, "voting_policies", config.voting)
+    chosen = {section: _chosen(plugins, kind, getattr(config, section)) for section, kind in SECTIONS.items()}
+    config = config.model_copy(update={section: choice.section() for section, choice in chosen.items()})
+    splitter, strategy, policy = (chosen[section]() for section in ("split", "proposals", "voting"))
     try:
         holdout = Holdout(config.holdout.vote, config.holdout.test)
     except ParameterError as error:
         raise ParameterError(f"holdout: {error}") from None
-    dataset: Dataset = build(plugins, "datasets", config.data)
+    dataset: Dataset = chosen["data"]()
     parts = partition(dataset, splitter, config.learners, holdout, Streams(config.seed))
-    make_learner = component_factory(plugins, "learners", config.learner)
-    return Prepared(config, dataset, parts, make_learner, strategy, policy, plugins)
+    return Prepared(config, dataset, parts, chosen["learner"], strategy, policy, plugins)
 
 
 def build_experiment(config: ExperimentConfig, plugins: Plugins, ledger: Ledger | None = None) -> Experiment:
     return prepare(config, plugins).experiment(ledger)
 
 
-def build(plugins: Plugins, kind: str, section: Section) -> Any:
-    """The object that a section describes."""
-    return component_factory(plugins, kind, section)()
-
-
-def component_factory(plugins: Plugins, kind: str, section: Section) -> Callable[..., Any]:
-    """The implementation that a section names, with its checked parameters bound."""
+def _chosen(plugins: Plugins, kind: str, section: Section) -> Chosen:
+    title = f"{KINDS[kind]} {section.name!r}"
+    given = GIVEN.get(kind, ())
     implementation = plugins.component(kind, section.name).load()
-    return _Named(partial(implementation, **_parameters(plugins, kind, section)), _title(kind, section))
-
-
-@dataclass(frozen=True)
-class _Named:
-    """A factory whose parameter errors say which component they belong to."""
-
-    factory: Callable[..., Any]
-    title: str
-
-    def __call__(self, *args: Any) -> Any:
-        try:
-            return self.factory(*args)
-        except ParameterError as error:
-            raise ParameterError(f"{self.title}: {error}") from error
-
-
-def _parameters(plugins: Plugins, kind: str, section: Section) -> dict[str, Any]:
-    implementation = plugins.component(kind, section.name).load()
-    if any(p.name == "name" for p in parameters_of(implementation, GIVEN.get(kind, ()))):
-        raise PluginError(
-            f"{_title(kind, section)} can't be used: its parameter 'name' stands for the component in experiment files"
-        )
-    return checked(implementation, section.parameters, _title(kind, section), GIVEN.get(kind, ()))
-
-
-def _title(kind: str, section: Section) -> str:
-    return f"{KINDS[kind]} {section.name!r}"
+    if any(p.name == "name" for p in parameters_of(implementation, given)):
+        raise PluginError(f"{title} can't be used: its parameter 'name' stands for the component in experiment files")
+    return Chosen(section.name, title, implementation, checked(implementation, section.parameters, title, given))
 
 
 def _plain(value: Any, for_json: bool) -> Any:

@@ -174,7 +174,7 @@ class Experiment:
             experiment: Any = self.config.what_decides()
         else:
             experiment = {"proposals": repr(self.strategy), "voting": repr(self.policy)}
-        versions = {info.distribution: info.version for name, info in self.plugins.infos.items()}
+        versions = {info.distribution: info.version for info in self.plugins.infos.values()}
         return {
             "experiment": experiment,
             "seed": self.streams.seed,

@@ -59,23 +59,40 @@ class History:
         return history
 
     def add(self, record: RoundRecord) -> None:
+        label, authors, votes, adopted = "", tuple[int, ...](), None, None
         leader = record.decision.leader
-        self.round.append(record.round)
-        self.accepted.append(record.accepted)
-        self.trainings.append(len(record.proposers))
-        self.proposers.append(record.proposers)
-        self.labels.append("" if leader is None else record.candidates[leader].label)
-        self.authors.append(() if leader is None else record.candidates[leader].authors)
-        self.votes.append(self._nobody() if leader is None else record.votes[:, leader])
+        if leader is not None:
+            label, authors, _ = record.candidates[leader]
+            votes = record.votes[:, leader]
         if record.accepted:
-            self.vote_scores.append(record.standing.vote.values[:, 0])
-            self.test_scores.append(record.standing.test.values[:, 0])
-        else:  # the scores of what stays in force
-            self.vote_scores.append(self.vote_scores[-1])
-            self.test_scores.append(self.test_scores[-1])
+            adopted = record.standing.vote.values[:, 0], record.standing.test.values[:, 0]
+        self.add_row(record.round, record.proposers, label, authors, votes, adopted)
 
-    def _nobody(self) -> NDArray[np.int8]:
-        return np.full(len(self.names), Vote.ABSTAIN, dtype=np.int8)
+    def add_row(
+        self,
+        round: int,
+        proposers: tuple[int, ...],
+        label: str,
+        authors: tuple[int, ...],
+        votes: NDArray[np.int8] | None,
+        adopted: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+    ) -> None:
+        """Add a round.
+
+        Args:
+            votes: on the leading candidate; None without one.
+            adopted: vote and test scores of the weights that were adopted; None if none were.
+        """
+        self.round.append(round)
+        self.accepted.append(adopted is not None)
+        self.trainings.append(len(proposers))
+        self.proposers.append(proposers)
+        self.labels.append(label)
+        self.authors.append(authors)
+        self.votes.append(np.full(len(self.names), Vote.ABSTAIN, dtype=np.int8) if votes is None else votes)
+        vote, test = (self.vote_scores[-1], self.test_scores[-1]) if adopted is None else adopted
+        self.vote_scores.append(vote)
+        self.test_scores.append(test)
 
     def mean_vote(self, row: int = -1) -> float:
         return weighted_mean(self.vote_scores[row], self.vote_samples)

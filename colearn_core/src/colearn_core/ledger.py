@@ -187,18 +187,14 @@ class LedgerFile:
         history.vote_scores.append(_array(first["scores"]["vote"]))
         history.test_scores.append(_array(first["scores"]["test"]))
         for line in self.rounds:
-            leader = None if line["leader"] is None else line["candidates"][line["leader"]]
-            letters = "." * len(history.names) if leader is None else leader["votes"]
-            history.round.append(line["round"])
-            history.accepted.append(line["accepted"])
-            history.trainings.append(len(line["proposers"]))
-            history.proposers.append(tuple(line["proposers"]))
-            history.labels.append("" if leader is None else leader["label"])
-            history.authors.append(() if leader is None else tuple(leader["authors"]))
-            history.votes.append(np.array([VOTES[letter] for letter in letters], dtype=np.int8))
-            adopted = line["accepted"] and leader is not None
-            history.vote_scores.append(_array(leader["scores"]) if adopted and leader else history.vote_scores[-1])
-            history.test_scores.append(_array(line["test"]) if adopted else history.test_scores[-1])
+            label, authors, votes, adopted = "", (), None, None
+            if line["leader"] is not None:
+                leader = line["candidates"][line["leader"]]
+                label, authors = leader["label"], tuple(leader["authors"])
+                votes = np.array([VOTES[letter] for letter in leader["votes"]], dtype=np.int8)
+                if line["accepted"]:
+                    adopted = _array(leader["scores"]), _array(line["test"])
+            history.add_row(line["round"], tuple(line["proposers"]), label, authors, votes, adopted)
         return history
 
 

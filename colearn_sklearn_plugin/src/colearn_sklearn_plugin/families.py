@@ -41,14 +41,19 @@ def family_of(estimator: Any, state: Sequence[str] | None = None) -> Family:
 
 def prime(estimator: Any, features: int, classes: int, random_state: RandomState) -> None:
     """Fit an estimator once, on blank samples, so that all its fitted attributes are there."""
-    estimator.set_params(**{k: random_state for k in ("random_state",) if k in estimator.get_params()})
-    if is_classifier(estimator):
-        everything = np.arange(classes)
-        with _standing_still(estimator):
+    seed(estimator, random_state)
+    with _standing_still(estimator):
+        if is_classifier(estimator):
+            everything = np.arange(classes)
             estimator.partial_fit(np.zeros((classes, features)), everything, classes=everything)
-    else:
-        with _standing_still(estimator):
+        else:
             estimator.partial_fit(np.zeros((1, features)), np.zeros(1))
+
+
+def seed(estimator: Any, random_state: RandomState) -> None:
+    """Have an estimator draw from this source, if it draws at all."""
+    if "random_state" in estimator.get_params():
+        estimator.random_state = random_state
 
 
 class Family:
@@ -110,7 +115,7 @@ class Linear(Family):
         super().__init__(("coef_", "intercept_", "t_", *(averaged if estimator.average else ())))
 
     def initial(self, estimator: Any) -> State:
-        return {name: np.zeros_like(array) for name, array in self.read(estimator).items()} | {"t_": np.array(1.0)}
+        return _zeros(self.read(estimator)) | {"t_": np.array(1.0)}
 
     def resume(self, estimator: Any) -> None:
         if estimator.average:
@@ -151,7 +156,7 @@ class CountingNaiveBayes(Family):
             estimator.class_log_prior_ = np.log(_uniform(estimator))
 
     def initial(self, estimator: Any) -> State:
-        return {name: np.zeros_like(array) for name, array in self.read(estimator).items()}
+        return _zeros(self.read(estimator))
 
     def train(self, estimator: Any, state: Mapping[str, Array], x: Array, y: Array, epochs: int) -> State:
         return super().train(estimator, state, x, y, epochs=1)  # a second pass would count all samples again
@@ -209,6 +214,10 @@ class GaussianNaiveBayes(CountingNaiveBayes):
         shift = total / seen
         var = np.maximum(squares / seen - np.square(shift), 0)
         return Weights({"class_count_": count, "theta_": centre + shift, "var_": var}, copy=False)
+
+
+def _zeros(state: State) -> State:
+    return {name: np.zeros_like(array) for name, array in state.items()}
 
 
 def _uniform(estimator: Any) -> Array:

@@ -186,7 +186,7 @@ class SklearnCohort(LoopCohort):
         }
 
     def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
-        measure = self.vote_metric if part == "vote" else self.test_metric
+        measure = self.metric_of(part)
         sizes = self._sizes[part]
         if not candidates or not sizes.any():
             return Scores(measure, np.full((len(self), len(candidates)), np.nan, np.float32), sizes)

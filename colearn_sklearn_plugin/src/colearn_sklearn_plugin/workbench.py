@@ -21,7 +21,7 @@ from colearn_core.learner import Proposal
 from colearn_core.metrics import Needs
 from colearn_core.weights import Weights
 
-from .families import Family, family_of, prime
+from .families import Family, family_of, prime, seed
 
 Array = NDArray[Any]
 CHUNK_ROWS = 8192
@@ -57,8 +57,7 @@ class Workbench:
         with self._lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._loaded = None
-            if "random_state" in self._estimator.get_params():
-                self._estimator.random_state = _random_state(rng)
+            seed(self._estimator, _random_state(rng))
             return Weights(self.family.train(self._estimator, base, x, y, epochs), copy=False)
 
     def predict(self, weights: Weights, x: Array, needs: Needs) -> Array:
@@ -104,8 +103,7 @@ class Workbench:
             self.family.write(copy, self.family.read(original))
             same = bool(self.family.attributes) and np.array_equal(original.predict(x), copy.predict(x))
             for estimator in (original, copy):  # what it trains by must have come along too
-                if "random_state" in estimator.get_params():
-                    estimator.random_state = RandomState(2)
+                seed(estimator, RandomState(2))
                 estimator.partial_fit(x, y)
             same = same and np.array_equal(original.predict(x), copy.predict(x))
         except ValueError as error:

@@ -62,9 +62,13 @@ class CommandGroup(click.Group):
     def _of_plugins(self, ctx: click.Context) -> dict[str, click.Command]:
         from ..plugins import Plugins
 
-        found = click.Group()
-        Plugins().notify("colearn_commands", group=found)
-        return {name: command for name, command in found.commands.items() if name not in COMMANDS}
+        commands: dict[str, click.Command] | None = ctx.meta.get(__name__)
+        if commands is None:  # the help asks for each command again
+            found = click.Group()
+            Plugins().notify("colearn_commands", group=found)
+            commands = {name: command for name, command in found.commands.items() if name not in COMMANDS}
+            ctx.meta[__name__] = commands
+        return commands
 
 
 def report(error: Exception) -> int:

@@ -88,7 +88,7 @@ def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any
             # Naming another component drops the parameters of the one in the file.
             same = key in SECTIONS and isinstance(values.get(key), dict) and values[key].get("name") == value
             if not same:
-                values[key] = {"name": value} if key in SECTIONS else value
+                values[key] = value
     for setting in settings:
         with_setting(values, setting)
     for key in ("data", "learner"):

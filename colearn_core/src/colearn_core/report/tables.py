@@ -54,9 +54,9 @@ def learners_table(history: History) -> Table:
 def baselines_table(history: History, found: Sequence[Baseline]) -> Table:
     """The collective model beside the baselines, best first."""
     metric = history.test_metric
-    known = history.test_scores[-1][np.isfinite(history.test_scores[-1])]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (float("nan"), float("nan"))
-    collective = Baseline("collective, by vote", sum(history.trainings), history.mean_test(), low, high)
+    collective = Baseline.of(
+        "collective, by vote", sum(history.trainings), history.test_scores[-1], history.test_samples
+    )
     table = Table(title=f"Was it worth it? Test {metric.name} ({direction(metric)})", title_justify="left")
     table.title_style = "bold"
     table.add_column("training")
