@@ -72,6 +72,11 @@ def _importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, module)
 
 
+def learners(plugins: Plugins) -> list[str]:
+    """The learners that plugins offer, besides the core's own."""
+    return [name for name, (plugin, _) in plugins.components("learners").items() if plugin != "core"]
+
+
 def imported(name: str) -> bool:
     return f"plug_{name}" in sys.modules
 
@@ -91,7 +96,7 @@ def test_a_plugin_that_cant_be_loaded_is_a_value_and_the_others_work(
     message = str(plugins.errors[kind])
     assert f"colearn-{kind}-plugin 9.9" in message
     assert why in message
-    assert list(plugins.components("learners")) == ["good.mean"]
+    assert learners(plugins) == ["good.mean"]
     assert "majority" in plugins.components("voting_policies")
     assert plugins.hooks_of("good") == ["colearn_learners"]
     assert plugins.hooks_of(kind) == []
@@ -103,7 +108,7 @@ def test_a_hook_that_fails_costs_its_own_plugin_only(tmp_path: Path, kind: str) 
     source = f"from colearn_core import Component, hookimpl\n@hookimpl\ndef colearn_learners():\n    {body}\n"
     plugins = Plugins([plugin(tmp_path, kind, source), plugin(tmp_path, "good", GOOD)])
     assert not plugins.errors  # nothing was called yet
-    assert list(plugins.components("learners")) == ["good.mean"]
+    assert learners(plugins) == ["good.mean"]
     assert list(plugins.errors) == [kind]
     message = str(plugins.errors[kind])
     assert f"colearn-{kind}-plugin 9.9" in message
@@ -132,7 +137,7 @@ def test_a_plugin_for_a_newer_api_is_listed_with_the_reason_and_never_imported(t
     assert plugins.infos["future"] is info
     assert "colearn-future-plugin 9.9" in str(plugins.errors["future"])
     assert info.misfit in str(plugins.errors["future"])
-    assert not plugins.components("learners")
+    assert not learners(plugins)
     assert not imported("future")
 
 
@@ -148,7 +153,7 @@ def test_a_plugin_blocked_by_argument_is_not_imported(tmp_path: Path) -> None:
     assert plugins.blocked == {"good"}
     assert "good" in plugins.infos
     assert not plugins.errors
-    assert list(plugins.components("learners")) == ["other.l"]
+    assert learners(plugins) == ["other.l"]
 
 
 def test_plugins_blocked_by_the_environment_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +169,7 @@ def test_the_argument_and_the_environment_block_together(tmp_path: Path, monkeyp
     monkeypatch.setenv(BLOCK_VARIABLE, "one")
     plugins = Plugins([plugin(tmp_path, name, GOOD) for name in ("one", "two", "three")], block=["two"])
     assert plugins.blocked == {"one", "two"}
-    assert list(plugins.components("learners")) == ["good.mean"]
+    assert learners(plugins) == ["good.mean"]
 
 
 def test_blocking_a_broken_plugin_silences_its_error(tmp_path: Path) -> None:
@@ -186,7 +191,7 @@ def test_a_component_name_offered_twice_is_an_error_that_says_how_to_block_one(t
     assert "'two'" in message
     assert "--block two" in message
     assert "COLEARN_BLOCK_PLUGINS=two" in message
-    assert list(Plugins(infos, block=["two"]).components("learners")) == ["good.mean"]
+    assert learners(Plugins(infos, block=["two"])) == ["good.mean"]
 
 
 def test_a_plugin_cant_silently_replace_a_component_of_the_core(tmp_path: Path) -> None:
@@ -207,7 +212,7 @@ def test_of_two_plugins_with_one_name_the_second_is_reported_with_both_distribut
     (tmp_path / "plug_other.py").write_text(offering("learners", "other.l"))
     second = PluginInfo("good", "colearn-rival", "0.3", 1, "", EntryPoint("good", "plug_other", "colearn.v1"))
     plugins = Plugins([first, second])
-    assert list(plugins.components("learners")) == ["good.mean"]
+    assert learners(plugins) == ["good.mean"]
     assert not imported("other")
     (message,) = map(str, plugins.errors.values())
     assert "colearn-rival 0.3" in message

@@ -7,6 +7,16 @@ from .hookspecs import hookimpl
 
 
 @hookimpl
+def colearn_learners() -> list[Component]:
+    return [Component("softmax", "colearn_core.reference:SoftmaxRegression", "Logistic regression in plain numpy")]
+
+
+@hookimpl
+def colearn_datasets() -> list[Component]:
+    return [Component("blobs", "colearn_core.reference:blobs", "Synthetic clusters, one for each class")]
+
+
+@hookimpl
 def colearn_voting_policies() -> list[Component]:
     return [
         Component("majority", "colearn_core.voting:Majority", "More than half of the votes cast"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from importlib.metadata import entry_points
+from typing import Any, Protocol
 
 import pluggy
 
@@ -20,6 +20,12 @@ BLOCK_VARIABLE = "COLEARN_BLOCK_PLUGINS"
 CORE = "core"
 
 
+class Loadable(Protocol):
+    """What leads to a plugin's module: an entry point, or in a test what stands for one."""
+
+    def load(self) -> Any: ...
+
+
 @dataclass(frozen=True)
 class PluginInfo:
     """What the metadata of an installed distribution tell about a plugin."""
@@ -29,7 +35,7 @@ class PluginInfo:
     version: str
     api: int
     summary: str = ""
-    entry_point: EntryPoint | None = field(default=None, repr=False)
+    entry_point: Loadable | None = field(default=None, repr=False)
 
     @property
     def title(self) -> str:
@@ -138,7 +144,7 @@ class Plugins:
         """
         table = self.components(kind)
         if name not in table:
-            raise UnknownComponentError(f"unknown {KINDS[kind]} {name!r}", hint=self._advice(kind, name, list(table)))
+            raise UnknownComponentError(f"unknown {KINDS[kind]} {name!r}", hint=self._advice(kind, name, table))
         return table[name][1]
 
     def _admit(self, info: PluginInfo) -> None:
@@ -157,7 +163,7 @@ class Plugins:
         elif info.entry_point is not None:
             self._load(info, info.entry_point)
 
-    def _load(self, info: PluginInfo, entry_point: EntryPoint) -> None:
+    def _load(self, info: PluginInfo, entry_point: Loadable) -> None:
         try:
             self._manager.register(entry_point.load(), info.name)
             self._manager.check_pending()
@@ -188,9 +194,11 @@ class Plugins:
             for component in offered:
                 yield name, component
 
-    def _advice(self, kind: str, name: str, known: list[str]) -> str:
+    def _advice(self, kind: str, name: str, table: dict[str, tuple[str, Component]]) -> str:
         from difflib import get_close_matches
 
+        known = list(table)
+        only_core = all(plugin == CORE for plugin, _ in table.values())
         lines = []
         close = get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if k.endswith(f".{name}")][:1]
         if close:
@@ -203,9 +211,9 @@ class Plugins:
             lines.append(f"The plugin {prefix!r} is blocked.")
         elif prefix and prefix not in self.infos:
             lines.append(f"No plugin {prefix!r} is installed; try: pip install colearn-{prefix}-plugin")
-        elif not known and self.blocked:
+        elif only_core and self.blocked:
             lines.append(f"Blocked plugins: {', '.join(sorted(self.blocked))}.")
-        elif not known:
+        elif only_core and kind in ("learners", "datasets"):
             lines.append(f"No installed plugin offers a {KINDS[kind]}; try: pip install colearn-sklearn-plugin")
         if known:
             lines.append(f"Known: {', '.join(known)}.")
