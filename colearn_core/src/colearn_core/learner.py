@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from .errors import WeightsError
 from .metrics import Metric
 from .scores import Part, Score
 from .weights import Weights, mean
@@ -24,7 +25,8 @@ class Proposal(NamedTuple):
 
 
 class Learner(ABC):
-    """One party. It's functional: it holds data and hyper-parameters, never "the current weights".
+    """One party. It's functional: it holds data and hyper-parameters, never "the current weights";
+    what else must survive a round is explicit, in :meth:`state`.
 
     So it can be tested alone, replayed, moved to another process, and shared by a thousand
     simulated parties without a copy of the model for each.
@@ -38,6 +40,12 @@ class Learner(ABC):
 
     test_metric: Metric
     """What the current model is reported by."""
+
+    additive: bool = False
+    """Whether proposals add to the base what they learned, as counts do, instead of replacing it.
+
+    Equal proposals then combine to more than one of them, and their samples don't weigh them.
+    """
 
     @abstractmethod
     def initial_weights(self, rng: np.random.Generator) -> Weights:
@@ -63,6 +71,22 @@ class Learner(ABC):
         Sums of counts, trees and the like don't average: their learners override this.
         """
         return mean([p.weights for p in proposals], [p.samples for p in proposals])
+
+    def state(self) -> Weights:
+        """What the learner itself keeps between rounds, such as momentum or a spent budget: by default nothing.
+
+        It never leaves the learner but for its own checkpoint.
+        """
+        return Weights({})
+
+    def restore(self, state: Weights) -> None:
+        """Go on from what :meth:`state` gave, in this or another process.
+
+        Raises:
+            WeightsError: the state isn't one of such a learner.
+        """
+        if state:
+            raise WeightsError(f"{type(self).__name__} keeps no state, but was given {list(state)}")
 
     @classmethod
     def cohort(cls, learners: Sequence[Learner], names: Sequence[str] | None = None) -> Cohort:

@@ -46,8 +46,16 @@ class Ledger(ABC):
     def append(self, record: RoundRecord) -> None:
         """Record a round. When it returns, the round is safe; if it raises, the ledger is as before."""
 
+    @abstractmethod
+    def history(self) -> History:
+        """The columns that the run had in memory, read back from what is recorded."""
+
+    @abstractmethod
+    def weights(self) -> Weights:
+        """The weights in force after the last recorded round, read back from what is recorded."""
+
     def close(self) -> None:
-        """Release what the ledger holds; what is recorded stays."""
+        """Release what the ledger holds; what is recorded stays, and can still be read."""
 
     def __enter__(self) -> Self:
         return self
@@ -123,11 +131,28 @@ class FileLedger(Ledger):
             line["test"] = _numbers(standing.test.values[:, 0])
         self._write(line, {"seconds": {k: round(v, 6) for k, v in record.seconds.items()}})
 
+    def history(self) -> History:
+        return LedgerFile.read(self.path).history()
+
+    def weights(self) -> Weights:
+        read = LedgerFile.read(self.path)
+        path = self._weights_path((read.rounds or [read.opening])[-1]["weights"])
+        try:
+            found = Weights.from_bytes(path.read_bytes())
+        except OSError as error:
+            raise LedgerError(f"can't read {path}: {error.strerror}") from error
+        if found.digest != path.stem:
+            raise LedgerError(f"{path} has been altered: its digest is {found.digest}")
+        return found
+
     def close(self) -> None:
         self._file.close()
 
+    def _weights_path(self, digest: str) -> Path:
+        return self.folder / "weights" / f"{digest}.safetensors"
+
     def _keep(self, weights: Weights, round: int) -> None:
-        path = self.folder / "weights" / f"{weights.digest}.safetensors"
+        path = self._weights_path(weights.digest)
         if not path.exists():
             try:
                 write_atomically(path, weights.to_bytes())

@@ -68,6 +68,11 @@ class VotingPolicy(ABC):
         if not self.min_improvement >= 0:
             raise ParameterError(f"min_improvement can't be negative: {self.min_improvement}")
 
+    @property
+    def adopts_ties(self) -> bool:
+        """Whether a candidate that exactly half of the votes cast approve is adopted; by default not."""
+        return False
+
     @abstractmethod
     def passes(self, approvals: int, cast: int) -> bool:
         """Whether ``approvals`` of ``cast`` votes (at least one) adopt a candidate."""
@@ -175,6 +180,11 @@ class Threshold(VotingPolicy):
             raise ParameterError(f"share must be a number or a fraction such as '2/3', not {self.share!r}") from None
         if not 0 <= share <= 1:
             raise ParameterError(f"share must lie between 0 and 1, not {self.share}")
+
+    @property
+    def adopts_ties(self) -> bool:
+        half = Fraction(1, 2)
+        return self._exact_share() < half or (self.inclusive and self._exact_share() == half)
 
     def _exact_share(self) -> Fraction:
         # In doubles 0.55 * 100 is a little more than 55, and 55 of 100 votes would fail a threshold of 0.55.

@@ -62,6 +62,9 @@ class Family:
     All estimators passed in are primed. Arrays passed in are read-only; the estimator gets its own.
     """
 
+    additive = False
+    """Whether proposals add to the base what they counted."""
+
     def __init__(self, attributes: Sequence[str]) -> None:
         self.attributes = tuple(attributes)
 
@@ -141,6 +144,8 @@ class NeuralNetwork(Family):
 
 class CountingNaiveBayes(Family):
     """Multinomial, Bernoulli and complement naive Bayes: counts add up, the rest follows from them."""
+
+    additive = True
 
     def __init__(self) -> None:
         super().__init__(("class_count_", "feature_count_"))

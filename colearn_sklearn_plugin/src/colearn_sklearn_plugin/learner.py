@@ -121,6 +121,7 @@ class SklearnLearner(Learner):
         self.vote_metric = _metric_for(estimator, vote_metric, for_vote=True)
         self.test_metric = _metric_for(estimator, test_metric, for_vote=False)
         self.workbench = workbench_for(estimator, data.train.x.shape[1], classes, state)
+        self.additive = self.workbench.family.additive
 
     labels: NDArray[Any] | None
     """The labels behind the class numbers; None for regression."""

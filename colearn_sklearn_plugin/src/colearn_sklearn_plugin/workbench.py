@@ -47,13 +47,19 @@ class Workbench:
         if missing:
             raise ParameterError(f"{type(estimator).__name__} has no fitted attributes {missing} to travel as state")
         self._check_that_state_travels()
+        self._model = self.initial(np.random.default_rng(0))
 
     def initial(self, rng: np.random.Generator) -> Weights:
         """Weights of an estimator that has seen no sample."""
         return Weights(self.family.initial(self._primed(_random_state(rng))), copy=False)
 
     def train(self, base: Weights, x: Array, y: Array, epochs: int, rng: np.random.Generator) -> Weights:
-        """Weights after training from ``base``."""
+        """Weights after training from ``base``.
+
+        Raises:
+            WeightsError: ``base`` isn't of this model.
+        """
+        base.check_like(self._model)
         with self._lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._loaded = None
@@ -61,10 +67,16 @@ class Workbench:
             return Weights(self.family.train(self._estimator, base, x, y, epochs), copy=False)
 
     def predict(self, weights: Weights, x: Array, needs: Needs) -> Array:
-        """What a metric needs of the predictions for ``x``."""
+        """What a metric needs of the predictions for ``x``.
+
+        Raises:
+            WeightsError: the weights aren't of this model, or not finite.
+        """
         with self._lock, config_context(assume_finite=True), np.errstate(all="ignore"):
             if self._loaded is not weights:
                 self._loaded = None
+                weights.check_like(self._model)
+                weights.check_finite()  # else a diverged linear model would predict the first class, and score
                 self.family.write(self._estimator, weights)
                 self._loaded = weights
             method = self._estimator.predict_proba if needs == "probabilities" else self._estimator.predict
