@@ -15,6 +15,7 @@ COMMANDS = {
     "plugins": "listing:plugins",
     "components": "listing:components",
     "show": "listing:show",
+    "check": "check:check",
     "plot": "plot:plot",
     "completion": "completion:completion",
 }

@@ -91,7 +91,7 @@ def show(name: str, as_json: bool, block: tuple[str, ...]) -> None:
     from ..parameters import parameters_of
 
     loaded = Plugins(block=block)
-    kind, plugin, component = _found(loaded, name)
+    kind, plugin, component = found(loaded, name)
     implementation = component.load()
     parameters = parameters_of(implementation, GIVEN.get(kind, ()))
     section = next((s for s, k in SECTIONS.items() if k == kind), None)
@@ -125,7 +125,12 @@ def show(name: str, as_json: bool, block: tuple[str, ...]) -> None:
         click.echo(f"\n{paste}")
 
 
-def _found(loaded: Plugins, name: str) -> tuple[str, str, Component]:
+def found(loaded: Plugins, name: str) -> tuple[str, str, Component]:
+    """The component of this name, of whatever kind, with its kind and its plugin.
+
+    Raises:
+        UnknownComponentError: there's none.
+    """
     everything = {
         known: (kind, plugin, component)
         for kind in KINDS

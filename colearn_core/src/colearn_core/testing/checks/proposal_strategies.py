@@ -1,0 +1,295 @@
+"""What every proposal strategy must do."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...errors import WeightsError
+from ...learner import Proposal
+from ...proposing import Candidate, ProposalStrategy
+from ...streams import Streams
+from ...weights import Weights, mean
+from ..kit import Subject, fail, require
+from ..probing import bits
+
+LEARNERS = 7
+"""How many learners there are where their number doesn't matter; no usual committee size divides it."""
+
+ROUNDS = 30
+
+EVER = 100 * LEARNERS
+"""Rounds in which everyone should have been asked once; drawing one at random misses someone in 1 of 10^46 runs."""
+
+
+def proposers_are_learners(subject: Subject) -> None:
+    """A round asks the learners of these numbers and the ledger writes them as JSON: a number that doesn't exist
+    ends the run, one that occurs twice counts twice.
+    """
+    strategy = _strategy(subject)
+    for n in range(1, 13):
+        for round in range(1, ROUNDS + 1):
+            told = f"in round {round} of {n} learners"
+            asked = list(strategy.proposers(round, n, Streams(0)))
+            require(bool(asked), f"{told} nobody is asked for a proposal")
+            odd = [i for i in asked if type(i) is not int]
+            require(not odd, f"{told} {odd!r} are asked, which are no plain integers")
+            require(all(0 <= i < n for i in asked), f"{told} {asked} are asked; learners are 0 to {n - 1}")
+            require(len(set(asked)) == len(asked), f"{told} {asked} are asked, some of them twice")
+
+
+def same_seed_same_proposers(subject: Subject) -> None:
+    """Every party works out for itself who proposes, and a replay does so later: both must come to the same."""
+    rounds = list(range(1, ROUNDS + 1))
+    once = _strategy(subject)
+    found = []
+    for attempt, strategy in enumerate((once, once, _strategy(subject))):
+        _seed_global_generators(attempt)
+        order = rounds[::-1] if attempt else rounds
+        asked = {round: list(strategy.proposers(round, LEARNERS, Streams(3))) for round in order}
+        found.append([asked[round] for round in rounds])
+    require(found[0] == found[1], "the same strategy asks others when the rounds come in another order")
+    require(found[0] == found[2], "a second instance asks others for the same streams")
+
+
+def global_generators_are_left_alone(subject: Subject) -> None:
+    """Learners share the process with the strategy: if it seeds a global generator, it decides what they draw."""
+    strategy = _strategy(subject)
+    _seed_global_generators(12345)
+    before = _global_state()
+    for round in range(1, 4):
+        _candidates(strategy, _proposals(strategy, round))
+    require(before == _global_state(), "proposing touches a global random generator; draw from streams instead")
+
+
+def everyone_proposes_in_the_end(subject: Subject) -> None:
+    """What a learner knows reaches the others by its proposals only: one that is never asked has joined in vain."""
+    strategy = _strategy(subject)
+    asked: set[int] = set()
+    for round in range(1, EVER + 1):
+        asked.update(strategy.proposers(round, LEARNERS, Streams(0)))
+        if len(asked) >= LEARNERS:
+            break
+    never = sorted(set(range(LEARNERS)) - asked)
+    require(not never, f"of {LEARNERS} learners {never} are never asked within {EVER} rounds")
+
+
+def candidates_fit_the_model(subject: Subject) -> None:
+    """What is put to the vote must be weights of the same model, named for the reader, by learners that proposed
+    something: the rest of the collective can neither score nor record anything else.
+    """
+    for _, proposals, candidates in _votes(subject):
+        require(bool(candidates), f"{len(proposals)} proposals give no candidate")
+        for candidate in candidates:
+            require(isinstance(candidate, Candidate), f"{candidate!r} is no Candidate")
+            weights, authors, label = candidate
+            try:
+                weights.check_like(_base())
+                weights.check_finite()
+            except WeightsError as error:
+                fail(f"candidate {label!r} of {len(proposals)} proposals: {error}")
+            one_line = isinstance(label, str) and bool(label.strip()) and len(label.splitlines()) == 1
+            require(one_line, f"the label {label!r} is not a line of text")
+            plain = type(authors) is tuple and all(type(i) is int for i in authors)
+            require(plain and bool(authors), f"authors of {label!r} are {authors!r}, not a tuple of learners' numbers")
+            require(
+                set(authors) <= set(proposals) and len(set(authors)) == len(authors),
+                f"authors of {label!r} are {authors}, proposals came from {tuple(proposals)}",
+            )
+
+
+def candidates_are_repeatable(subject: Subject) -> None:
+    """The ledger holds the candidates' digests: whoever checks it puts the same proposals together and must get
+    the same candidates. So nothing may be remembered, drawn, or written into what is given.
+    """
+    used, cases = _strategy(subject), list(_votes(subject))
+    first = {asked: _candidates(used, proposals) for asked, proposals, _ in cases}
+    for asked, proposals, _ in reversed(cases):
+        base, given = _base(), dict(proposals)
+        before = [bits(base), *(bits(p.weights) for p in given.values())]
+        for strategy in (used, _strategy(subject)):
+            require(
+                list(strategy.candidates(base, given, _combine)) == first[asked],
+                f"the proposals of {asked} give other candidates when they are put together again",
+            )
+        require(
+            [bits(base), *(bits(p.weights) for p in given.values())] == before and given == proposals,
+            f"the base or the proposals of {asked} are changed",
+        )
+
+
+def authors_are_named_truthfully(subject: Subject) -> None:
+    """An author doesn't vote on its own work, and a defence blames the authors of what was rejected: a candidate
+    must hold something of each author it names, and nothing of anyone else.
+    """
+    strategy = _strategy(subject)
+    for _, proposals, candidates in _votes(subject):
+        for j in proposals:
+            followed = dict.fromkeys((_key(c) for c in candidates if j in c.authors), False)
+            for attempt in range(6):
+                # From the second on they change little, else a rule that leaves out what is far off follows none.
+                changed = _changed(proposals[j], attempt, size=10.0 if attempt < 2 else 0.3)
+                after = _candidates(strategy, {**proposals, j: changed})
+                for candidate in candidates:
+                    # A rule may choose others now: only what says that it came about alike is compared.
+                    alike = [c.weights for c in after if _key(c) == _key(candidate)]
+                    moved = bool(alike) and candidate.weights not in alike
+                    if j in candidate.authors:
+                        followed[_key(candidate)] |= moved or not alike
+                    else:
+                        require(
+                            not moved,
+                            f"candidate {candidate.label!r} of {candidate.authors} changes with the proposal of "
+                            f"learner {j}, which it doesn't name",
+                        )
+            for (authors, label), follows in followed.items():
+                require(
+                    follows, f"candidate {label!r} names {authors}, but nothing that learner {j} proposes changes it"
+                )
+
+
+def a_lone_proposal_is_put_to_the_vote(subject: Subject) -> None:
+    """Others fall silent or are refused, and the one proposal that came is all there is: it must not be lost."""
+    strategy, base = _strategy(subject), _base()
+    for round in range(1, 8):
+        author, proposal = next(iter(_proposals(strategy, round).items()))
+        candidates = _candidates(strategy, {author: proposal})
+        require(
+            any(c.authors == (author,) and _leads_towards(proposal.weights, c.weights, base) for c in candidates),
+            f"learner {author} alone proposes, but {[(c.label, c.authors) for c in candidates]} is put to the vote: "
+            "none of them leads from the base to its proposal",
+        )
+
+
+def merging_is_left_to_the_learners(subject: Subject) -> None:
+    """Only the learners know how models of their kind are merged: ``combine`` must get their proposals, and the
+    candidate name all of those whose proposals it was given.
+    """
+    strategy, base = _strategy(subject), _base()
+    for _, proposals, _ in _votes(subject):
+        author_of = {p.weights.digest: i for i, p in proposals.items()}
+        recorder = _Recorder()
+        candidates = strategy.candidates(base, proposals, recorder)
+        for given, merged in recorder.calls:
+            require(bool(given), "combine is called without a proposal")
+            for proposal in given:
+                require(isinstance(proposal, Proposal), f"combine is given {type(proposal).__name__}, not proposals")
+                proposal.weights.check_like(base)
+            # A defence may hand on altered proposals, whose authors can't be told.
+            if all(p.weights.digest in author_of for p in given):
+                behind = sorted(author_of[p.weights.digest] for p in given)
+                for candidate in candidates:
+                    if candidate.weights == merged:
+                        require(
+                            sorted(candidate.authors) == behind,
+                            f"candidate {candidate.label!r} names {candidate.authors}, combine was given the "
+                            f"proposals of {behind}",
+                        )
+
+
+def equal_strategies_look_equal(subject: Subject) -> None:
+    """The ledger records how the strategy looks: a memory address in it makes every run differ."""
+    one, other = repr(subject.make()), repr(subject.make())
+    require(one == other, f"two equal strategies look different: {one} and {other}")
+    require(not re.search(r"\b0x[0-9a-f]{6,}", one), f"there is a memory address in {one}; define __repr__")
+
+
+def _strategy(subject: Subject) -> ProposalStrategy:
+    strategy: ProposalStrategy = subject.make()
+    return strategy
+
+
+def _base() -> Weights:
+    """Arrays of several types and shapes; the numbers of samples seen are the same for all, and can't be averaged."""
+    rng = np.random.default_rng(0)
+    return Weights(
+        {
+            "coef": rng.normal(size=(4, 3)),
+            "intercept": rng.normal(size=3).astype(np.float32),
+            "scale": np.array(1.5, dtype=np.float32),
+            "seen": np.array([3, 4]),
+        }
+    )
+
+
+def _proposal(learner: int) -> Proposal:
+    return _changed(Proposal(_base(), 10 + learner), learner, size=0.3)
+
+
+def _changed(proposal: Proposal, key: int, size: float) -> Proposal:
+    """A proposal with noise on its floats."""
+    rng = np.random.default_rng([7, key])
+    arrays: dict[str, Any] = {
+        name: (array + size * rng.normal(size=array.shape)).astype(array.dtype) if array.dtype.kind == "f" else array
+        for name, array in proposal.weights.items()
+    }
+    return proposal._replace(weights=Weights(arrays))
+
+
+def _proposals(strategy: ProposalStrategy, round: int) -> dict[int, Proposal]:
+    """One of each learner that is asked in this round, in the order of a cohort."""
+    return {int(i): _proposal(int(i)) for i in sorted(strategy.proposers(round, LEARNERS, Streams(0)))}
+
+
+def _votes(subject: Subject) -> Iterator[tuple[tuple[int, ...], dict[int, Proposal], list[Candidate]]]:
+    """The candidates when all of those asked propose, or only one or two of them: who, their proposals, and what
+    they give.
+    """
+    seen = set()
+    for round in (1, 2):
+        strategy = _strategy(subject)
+        full = _proposals(strategy, round)
+        for some in (len(full), 1, 2):
+            proposals = dict(list(full.items())[:some])
+            if tuple(proposals) not in seen:
+                seen.add(tuple(proposals))
+                yield tuple(proposals), proposals, _candidates(strategy, proposals)
+
+
+def _candidates(strategy: ProposalStrategy, proposals: dict[int, Proposal]) -> list[Candidate]:
+    return list(strategy.candidates(_base(), proposals, _combine))
+
+
+def _combine(proposals: Sequence[Proposal]) -> Weights:
+    return mean([p.weights for p in proposals], [p.samples for p in proposals])
+
+
+@dataclass
+class _Recorder:
+    """Combines, and keeps what it was given and what it made of it."""
+
+    calls: list[tuple[list[Proposal], Weights]] = field(default_factory=list)
+
+    def __call__(self, proposals: Sequence[Proposal]) -> Weights:
+        given = list(proposals)
+        merged = _changed(Proposal(_base(), 1), 100 + len(self.calls), size=1.0).weights
+        self.calls.append((given, merged))
+        return merged
+
+
+def _key(candidate: Candidate) -> tuple[tuple[int, ...], str]:
+    return candidate.authors, candidate.label
+
+
+def _leads_towards(proposal: Weights, candidate: Weights, base: Weights) -> bool:
+    """Whether the candidate is the proposal, or lies on its side of the base."""
+    along = sum(
+        float(np.vdot(candidate[name].astype(np.float64) - array, proposal[name].astype(np.float64) - array))
+        for name, array in base.items()
+    )
+    return along > 0
+
+
+def _seed_global_generators(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def _global_state() -> tuple[Any, ...]:
+    state: Any = np.random.get_state()
+    return random.getstate(), state[1].tobytes(), state[2:]
