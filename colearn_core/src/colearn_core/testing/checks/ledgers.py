@@ -387,15 +387,7 @@ def _record(
     approvals, rejections = ((ballots == sign).sum(axis=0).tolist() for sign in (1, -1))
     decision = Decision(accepted, leader, tuple(approvals), tuple(rejections), reason)
     seconds = {"propose": 0.1, "vote": 0.0, "round": 0.1}
+    listed, abstentions = tuple(candidates), dict(standing.vote.reasons)
     return RoundRecord(
-        round,
-        proposers,
-        refusals or {},
-        tuple(candidates),
-        ballots,
-        scores,
-        dict(standing.vote.reasons),
-        decision,
-        standing,
-        seconds,
+        *(round, proposers, refusals or {}, listed, ballots, scores, abstentions, decision, standing, seconds)
     )

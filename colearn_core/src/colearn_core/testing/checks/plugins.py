@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import is_dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -224,23 +225,24 @@ def _listed_afresh(info: PluginInfo) -> dict[str, list[Any]]:
     value = getattr(info.entry_point, "value", None)
     if value is None:
         return {}
-    code = f"from {__name__} import _list; _list()"
-    asked = json.dumps({"name": info.name, "value": value, "path": sys.path})
-    environment = {name: text for name, text in os.environ.items() if name != BLOCK_VARIABLE}
-    # The path goes along twice: what is on it may be needed to import this module.
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, asked], capture_output=True, text=True, timeout=PATIENCE, env=environment
-        )
-    except subprocess.TimeoutExpired:
-        fail(f"listing {info.name!r} takes more than {PATIENCE} s")
+    done = _process(json.dumps({"name": info.name, "value": value, "path": sys.path}))
     try:
         found: dict[str, list[Any]] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (done.stderr.strip() or "no output").splitlines()[-1]
         fail(f"listing {info.name!r} in a process of its own ends with exit code {done.returncode}: {last}")
     return found
+
+
+@lru_cache(maxsize=1)  # two checks ask for the same
+def _process(asked: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", f"from {__name__} import _list; _list()", asked]
+    environment = {name: text for name, text in os.environ.items() if name != BLOCK_VARIABLE}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # may be needed to import this module
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
+    except subprocess.TimeoutExpired:
+        fail(f"listing the plugin takes more than {PATIENCE} s")
 
 
 def _list() -> None:

@@ -123,7 +123,7 @@ def it_combines_as_the_learners(subject: Subject) -> None:
     """Only the learners know how their kind of model is merged, and that samples weigh."""
     base = _base()
     for kind in (_Drawn, _AddsUp):
-        learners = _learners(kind)
+        learners = [kind(data) for data in _private()]
         proposals = list(LoopCohort(learners).propose(range(5), base, 1, STREAMS).proposals.values())
         for merged in (proposals, proposals[:2], proposals[:1]):
             found, expected = subject.make(learners, None).combine(base, merged), learners[0].combine(base, merged)
@@ -191,6 +191,20 @@ def malformed_scores_are_abstentions(subject: Subject) -> None:
             _require_others_score(scores, part, f"a learner that answers {answer!r}")
 
 
+def nobody_is_asked_twice(subject: Subject) -> None:
+    """Scoring is what a round costs; and a second training would use up twice the privacy budget."""
+    learners = [_Counting(data) for data in _private()]
+    cohort: Cohort = subject.make(learners, None)
+    cohort.test(_candidates(), "vote")
+    cohort.propose([0, 1, 2], _base(), 1, STREAMS)
+    for i, learner in enumerate(learners):
+        require(
+            learner.scored <= len(_candidates()),
+            f"learner {i} scores {len(_candidates())} weights {learner.scored} times",
+        )
+        require(learner.trained <= 1, f"learner {i} trains {learner.trained} times for one proposal")
+
+
 def the_ledger_does_not_depend_on_it(subject: Subject) -> None:
     """The record of a run is checked by playing it again, by others and elsewhere: it must come out the same."""
     found, expected = _hashes(subject.make), _hashes(LoopCohort)
@@ -238,6 +252,21 @@ class _AddsUp(_Drawn):
         return Weights({n: np.sum([p.weights[n] for p in proposals], axis=0) for n in base})
 
 
+class _Counting(_Drawn):
+    """Counts what it's asked, if that happens in this process."""
+
+    scored = 0
+    trained = 0
+
+    def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
+        self.trained += 1
+        return super().propose_weights(base, rng)
+
+    def test_weights(self, weights: Weights, part: Part) -> Any:
+        self.scored += 1
+        return super().test_weights(weights, part)
+
+
 class _Answer:
     """An answer, or an exception to raise."""
 
@@ -267,8 +296,8 @@ def _private() -> tuple[PrivateData, ...]:
     return (*parts[:4], PrivateData(last.train, last.vote.take(np.arange(0)), last.test, last.task))
 
 
-def _learners(kind: type[_Drawn] = _Drawn) -> list[_Drawn]:
-    return [kind(data) for data in _private()]
+def _learners() -> list[_Drawn]:
+    return [_Drawn(data) for data in _private()]
 
 
 def _cohort(subject: Subject) -> Cohort:
