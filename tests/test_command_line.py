@@ -55,7 +55,8 @@ def test_plugins_are_listed_for_eyes_and_for_programs() -> None:
 
 
 def test_a_blocked_plugin_is_listed_as_such_and_its_components_are_gone() -> None:
-    row = json.loads(colearn("plugins", "--json", "--block", "sklearn").output)[0]
+    rows = json.loads(colearn("plugins", "--json", "--block", "sklearn").output)
+    row = next(r for r in rows if r["plugin"] == "sklearn")
     assert row["status"] == "blocked"
     names = {r["name"] for r in json.loads(colearn("components", "--json", "--block", "sklearn").output)}
     assert "majority" in names

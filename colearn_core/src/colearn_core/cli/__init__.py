@@ -12,6 +12,7 @@ import click
 COMMANDS = {
     "run": "run:run",
     "init": "init:init",
+    "new-plugin": "new_plugin:new_plugin",
     "plugins": "listing:plugins",
     "components": "listing:components",
     "show": "listing:show",
