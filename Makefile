@@ -2,13 +2,13 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV = .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt
-MEMBERS = $(wildcard colearn_*/pyproject.toml plugins/*/pyproject.toml)
+MEMBERS = $(wildcard colearn_*/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml)
 
 # Small models on few cores: BLAS threads would only wait for each other.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test slow check format bench wheels clean
+.PHONY: help demo test slow check format bench wheels docs clean
 
 help:                   ## list these targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -41,6 +41,10 @@ bench: $(VENV)/dev      ## all benchmarks (about ten minutes)
 
 wheels: $(VENV)/dev     ## build every wheel, and run the tests of the core and one plugin against them
 	$(BIN)/python tests/wheel_check.py
+
+docs: $(VENV)/dev       ## build the documentation into site/
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(BIN)/python:
 	@echo "Setting up $(VENV) (once)"

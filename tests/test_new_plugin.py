@@ -58,7 +58,14 @@ def test_a_new_plugin_works_from_its_wheel(kind: str, bin_folder: Path, tmp_path
         listed = json.loads(run(colearn, "plugins", "--json", cwd=tmp_path))
         assert [(row["plugin"], row["distribution"]) for row in listed] == [("mine", "colearn-mine-plugin")]
         assert "checks passed" in run(colearn, "check", "mine", cwd=tmp_path)
-        command = [bin_folder / new.run.split()[0], *new.run.split()[1:], "--rounds", "5", "--learners", "4"]
+        command: list[str | Path] = [
+            bin_folder / new.run.split()[0],
+            *new.run.split()[1:],
+            "--rounds",
+            "5",
+            "--learners",
+            "4",
+        ]
         assert "of 5 rounds accepted" in run(*command, cwd=tmp_path)
     finally:
         run(pip, "uninstall", "-q", "-y", new.distribution, cwd=tmp_path)

@@ -9,8 +9,8 @@ these hooks, with some or all of their arguments, marked ``@hookimpl``::
     def colearn_voting_policies():
         return [Component("mine.cautious", "my_package.policies:Cautious", "Wants a clear gain")]
 
-The module names its implementations by dotted path and doesn't import them, so that listing stays
-quick. What the paths must lead to is said at each hook.
+The module names its implementations by dotted path, the *target*, and doesn't import them, so that
+listing stays quick. What a target must be is said at each hook; docs/authors/hooks.md is made of it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,17 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def colearn_learners() -> Iterable[Component]:  # type: ignore[empty-body]
     """Offer learners. Called when components are listed or a learner is looked up by name.
 
-    A learner component is a callable ``(data: PrivateData, **parameters) -> Learner``: a class or a
-    function. It's called once for each learner of an experiment, with that learner's data.
+    A target is a callable ``(data: PrivateData, **parameters) -> Learner``, a class or a function; its
+    first argument must be called ``data``. It's called once for each learner of an experiment, with the
+    data of that learner.
+
+    Example::
+
+        from colearn_core import Component, hookimpl
+
+        @hookimpl
+        def colearn_learners():
+            return [Component("mine.ridge", "colearn_mine_plugin.learners:Ridge", "Ridge regression")]
     """
 
 
@@ -47,23 +56,51 @@ def colearn_learners() -> Iterable[Component]:  # type: ignore[empty-body]
 def colearn_voting_policies() -> Iterable[Component]:  # type: ignore[empty-body]
     """Offer voting policies. Called when components are listed or a policy is looked up by name.
 
-    A voting-policy component is a callable ``(**parameters) -> VotingPolicy``.
+    A target is a callable ``(**parameters) -> VotingPolicy``. It's called once for an experiment. The
+    policy must hold no state between rounds.
+
+    Example::
+
+        from colearn_core import Component, hookimpl
+
+        @hookimpl
+        def colearn_voting_policies():
+            return [Component("mine.cautious", "colearn_mine_plugin.policies:Cautious", "Wants a few approvals")]
     """
 
 
 @hookspec
 def colearn_splitters() -> Iterable[Component]:  # type: ignore[empty-body]
-    """Offer data splitters. Called when components are listed or a splitter is looked up by name.
+    """Offer splitters, which divide a data set among simulated learners.
+    Called when components are listed or a splitter is looked up by name.
 
-    A splitter component is a callable ``(**parameters) -> Splitter``.
+    A target is a callable ``(**parameters) -> Splitter``. What the splitter returns is checked: every
+    sample must occur exactly once, and no learner may stay without any.
+
+    Example::
+
+        from colearn_core import Component, hookimpl
+
+        @hookimpl
+        def colearn_splitters():
+            return [Component("mine.by_time", "colearn_mine_plugin.splitters:ByTime", "Consecutive samples")]
     """
 
 
 @hookspec
 def colearn_proposal_strategies() -> Iterable[Component]:  # type: ignore[empty-body]
-    """Offer proposal strategies. Called when components are listed or one is looked up by name.
+    """Offer proposal strategies, which say who proposes in a round and what is put to the vote.
+    Called when components are listed or a strategy is looked up by name.
 
-    A proposal-strategy component is a callable ``(**parameters) -> ProposalStrategy``.
+    A target is a callable ``(**parameters) -> ProposalStrategy``. It's called once for an experiment.
+
+    Example::
+
+        from colearn_core import Component, hookimpl
+
+        @hookimpl
+        def colearn_proposal_strategies():
+            return [Component("mine.pairs", "colearn_mine_plugin.strategies:Pairs", "Two neighbours propose")]
     """
 
 
@@ -71,8 +108,17 @@ def colearn_proposal_strategies() -> Iterable[Component]:  # type: ignore[empty-
 def colearn_datasets() -> Iterable[Component]:  # type: ignore[empty-body]
     """Offer data sets. Called when components are listed or a data set is looked up by name.
 
-    A data-set component is a callable ``(**parameters) -> Dataset``. Data sets that the whole field
-    knows, such as ``digits``, may do without the plugin's prefix.
+    A target is a callable ``(**parameters) -> Dataset``. It reads or generates the data when an
+    experiment needs them. Data sets that the whole field knows by one name, such as ``digits``, may do
+    without the plugin's prefix.
+
+    Example::
+
+        from colearn_core import Component, hookimpl
+
+        @hookimpl
+        def colearn_datasets():
+            return [Component("mine.weather", "colearn_mine_plugin.data:weather", "Ten years of weather, hourly")]
     """
 
 
@@ -80,18 +126,38 @@ def colearn_datasets() -> Iterable[Component]:  # type: ignore[empty-body]
 def colearn_ledgers() -> Iterable[Component]:  # type: ignore[empty-body]
     """Offer ledgers. Called when components are listed or a ledger is looked up by name.
 
-    A ledger component is a callable ``(folder: Path, **parameters) -> Ledger`` that begins a new
-    ledger for the run in ``folder``.
+    A target is a callable ``(folder: Path, **parameters) -> Ledger`` that begins a new ledger for the
+    run in ``folder``; its first argument must be called ``folder``. A ledger must refuse to write over
+    one that is there already. An experiment file chooses it in the section ``[ledger]``; in Python,
+    ``Experiment(..., ledger=...)`` takes any.
+
+    Example::
+
+        from colearn_core import Component, hookimpl
+
+        @hookimpl
+        def colearn_ledgers():
+            return [Component("mine.sqlite", "colearn_mine_plugin.ledgers:SqliteLedger", "One table per run")]
     """
 
 
 @hookspec
 def colearn_runtimes() -> Iterable[Component]:  # type: ignore[empty-body]
-    """Offer runtimes. Called when components are listed or a runtime is looked up by name.
+    """Offer runtimes, which decide where the work of the learners is done.
+    Called when components are listed or a runtime is looked up by name.
 
-    A runtime component is a callable ``(learners: Sequence[Learner], names: Sequence[str] | None,
-    **parameters) -> Cohort``: it decides where the learners' work is done. The ledger must not
-    depend on it.
+    A target is a callable ``(learners: Sequence[Learner], names: Sequence[str] | None, **parameters) ->
+    Cohort``; its first two arguments must be called ``learners`` and ``names``. Without names the
+    learners are called ``learner-0``, ``learner-1`` and so on. The ledger must not depend on the
+    runtime, except for what it puts aside.
+
+    Example::
+
+        from colearn_core import Component, hookimpl
+
+        @hookimpl
+        def colearn_runtimes():
+            return [Component("mine.threads", "colearn_mine_plugin.runtimes:threads", "One thread per learner")]
     """
 
 
@@ -99,20 +165,69 @@ def colearn_runtimes() -> Iterable[Component]:  # type: ignore[empty-body]
 def colearn_commands(group: click.Group) -> None:
     """Add commands to ``colearn``. Called for ``colearn --help`` and for a command that isn't the core's.
 
-    Add them with ``group.add_command``; import what a command needs inside its body.
+    It receives the click group and returns nothing. A plugin can't replace a command of the core.
+    Import what a command needs inside its body.
+
+    Example::
+
+        import click
+        from colearn_core import hookimpl
+
+        @hookimpl
+        def colearn_commands(group):
+            @group.command(help="Say hello.")
+            def greet():
+                click.echo("hello")
     """
 
 
 @hookspec
 def colearn_experiment_started(experiment: Experiment) -> None:
-    """Observe the beginning. Called once before the first round, with the learners' cohort ready."""
+    """Observe the beginning. Called once, before the first round, when the cohort is ready and the ledger
+    has its opening. A second ``Experiment.run`` goes on with the same experiment and doesn't call it again.
+
+    Observers return nothing, and may leave out arguments that they don't need. They must not change
+    what they are given.
+
+    Example::
+
+        from colearn_core import hookimpl
+
+        @hookimpl
+        def colearn_experiment_started(experiment):
+            print(f"{len(experiment.cohort)} learners begin")
+    """
 
 
 @hookspec
 def colearn_round_finished(experiment: Experiment, record: RoundRecord) -> None:
-    """Observe a round. Called after each one, when the ledger holds it; the record is read-only."""
+    """Observe a round. Called after each one, when the ledger holds it and before ``Experiment.rounds``
+    hands out its record, which is read-only.
+
+    Example::
+
+        from colearn_core import hookimpl
+
+        @hookimpl
+        def colearn_round_finished(record):
+            if not record.accepted:
+                print(f"round {record.round} was rejected: {record.decision.reason}")
+    """
 
 
 @hookspec
 def colearn_experiment_finished(experiment: Experiment, run: Run) -> None:
-    """Observe the end of ``Experiment.run``, also when it was interrupted; ``run`` holds the history."""
+    """Observe the end of ``Experiment.run``; ``run`` holds the history and the weights in force.
+
+    Called when all rounds are played, and also when the run was interrupted or stopped early: then the
+    history holds the rounds that were finished. Not called when rounds are taken one by one from
+    ``Experiment.rounds``.
+
+    Example::
+
+        from colearn_core import hookimpl
+
+        @hookimpl
+        def colearn_experiment_finished(run):
+            print(f"{sum(run.history.accepted)} of {len(run.history.round)} rounds were accepted")
+    """

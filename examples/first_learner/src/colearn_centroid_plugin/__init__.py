@@ -1,0 +1,1 @@
+"""A nearest-centroid classifier that learns by counting."""

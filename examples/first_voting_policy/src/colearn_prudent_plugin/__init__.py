@@ -1,0 +1,1 @@
+"""Voting policies for the prudent."""
