@@ -61,12 +61,14 @@ def check(
         if not as_json:
             click.echo(click.style(target.title, bold=True))
         subject = target.subject()
+        said = None
         for verdict in verdicts(target.kind, subject):
             rows.append({"name": target.title, "check": verdict.check.name, "failure": verdict.failure})
             if verdict.error is not None and ctx.find_root().params.get("debug"):
                 raise verdict.error
             if not as_json:
-                _print(verdict, why)
+                _print(verdict, why, repeated=verdict.failure == said)
+            said = verdict.failure
     failed = sum(row["failure"] is not None for row in rows)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -126,12 +128,12 @@ def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
-def _print(verdict: Verdict, why: bool) -> None:
+def _print(verdict: Verdict, why: bool, repeated: bool) -> None:
     if verdict.failure is None:
         click.echo(f"  {click.style('ok', fg='green')}    {verdict.check.name}")
         return
     click.echo(f"  {click.style('FAIL', fg='red', bold=True)}  {verdict.check.name}")
-    for line in verdict.failure.splitlines():
+    for line in ["as before"] if repeated else verdict.failure.splitlines():
         click.echo(f"        {line}")
     if why:
         click.echo(f"        Why it matters: {' '.join(verdict.check.why.split())}")

@@ -1,8 +1,9 @@
-"""Steps that the checks of learners share."""
+"""Steps that checks share."""
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -33,6 +34,13 @@ def global_generators(seed: int) -> Iterator[Callable[[], bool]]:
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])
+
+
+def require_equal_looks(subject: Subject) -> None:
+    """Raise CheckFailed unless two instances have one ``repr``, without a memory address."""
+    one, other = repr(subject.make()), repr(subject.make())
+    require(one == other, f"two equal ones look different: {one} and {other}")
+    require(not re.search(r"\b0x[0-9a-f]{6,}", one), f"there is a memory address in {one}; define __repr__")
 
 
 def learner_of(subject: Subject) -> Learner:

@@ -378,8 +378,9 @@ def state_continues_exactly(subject: Subject) -> None:
 
 def foreign_state_is_refused(subject: Subject) -> None:
     """A checkpoint of another learner that is taken silently starts the budget or the momentum from nonsense."""
+    learner = learner_of(subject)
     try:
-        learner_of(subject).restore(Weights({"nobody keeps this": np.arange(3.0)}))
+        learner.restore(Weights({"nobody keeps this": np.arange(3.0)}))
     except Exception:
         return
     fail("restore takes a state with unknown names")

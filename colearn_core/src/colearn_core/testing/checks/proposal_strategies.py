@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +14,7 @@ from ...proposing import Candidate, ProposalStrategy
 from ...streams import Streams
 from ...weights import Weights, mean
 from ..kit import Subject, fail, require
-from ..probing import bits
+from ..probing import bits, global_generators, require_equal_looks
 
 LEARNERS = 7
 """How many learners there are where their number doesn't matter; no usual committee size divides it."""
@@ -49,9 +47,9 @@ def same_seed_same_proposers(subject: Subject) -> None:
     once = _strategy(subject)
     found = []
     for attempt, strategy in enumerate((once, once, _strategy(subject))):
-        _seed_global_generators(attempt)
         order = rounds[::-1] if attempt else rounds
-        asked = {round: list(strategy.proposers(round, LEARNERS, Streams(3))) for round in order}
+        with global_generators(attempt):
+            asked = {round: list(strategy.proposers(round, LEARNERS, Streams(3))) for round in order}
         found.append([asked[round] for round in rounds])
     require(found[0] == found[1], "the same strategy asks others when the rounds come in another order")
     require(found[0] == found[2], "a second instance asks others for the same streams")
@@ -60,11 +58,10 @@ def same_seed_same_proposers(subject: Subject) -> None:
 def global_generators_are_left_alone(subject: Subject) -> None:
     """Learners share the process with the strategy: if it seeds a global generator, it decides what they draw."""
     strategy = _strategy(subject)
-    _seed_global_generators(12345)
-    before = _global_state()
-    for round in range(1, 4):
-        _candidates(strategy, _proposals(strategy, round))
-    require(before == _global_state(), "proposing touches a global random generator; draw from streams instead")
+    with global_generators(12345) as untouched:
+        for round in range(1, 4):
+            _candidates(strategy, _proposals(strategy, round))
+        require(untouched(), "proposing touches a global random generator; draw from streams instead")
 
 
 def everyone_proposes_in_the_end(subject: Subject) -> None:
@@ -194,9 +191,7 @@ def merging_is_left_to_the_learners(subject: Subject) -> None:
 
 def equal_strategies_look_equal(subject: Subject) -> None:
     """The ledger records how the strategy looks: a memory address in it makes every run differ."""
-    one, other = repr(subject.make()), repr(subject.make())
-    require(one == other, f"two equal strategies look different: {one} and {other}")
-    require(not re.search(r"\b0x[0-9a-f]{6,}", one), f"there is a memory address in {one}; define __repr__")
+    require_equal_looks(subject)
 
 
 def _strategy(subject: Subject) -> ProposalStrategy:
@@ -283,13 +278,3 @@ def _leads_towards(proposal: Weights, candidate: Weights, base: Weights) -> bool
         for name, array in base.items()
     )
     return along > 0
-
-
-def _seed_global_generators(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)
-
-
-def _global_state() -> tuple[Any, ...]:
-    state: Any = np.random.get_state()
-    return random.getstate(), state[1].tobytes(), state[2:]

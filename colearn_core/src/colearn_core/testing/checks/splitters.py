@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import random
 import re
 from collections.abc import Callable, Iterator
 from threading import Thread
@@ -18,6 +17,7 @@ from ...errors import UsageError
 from ...parameters import Parameter, checked, parameters_of
 from ...splitting import Indices, Splitter
 from ..kit import Subject, fail, require
+from ..probing import global_generators
 
 Labels = NDArray[Any]
 
@@ -52,8 +52,8 @@ def same_seed_same_partition(subject: Subject) -> None:
     once: Splitter = subject.make()
     found = []
     for attempt, splitter in enumerate((once, once, subject.make())):
-        _seed_global_generators(attempt)
-        found.append([part.tolist() for part in _split(splitter, labels, subject.learners)])
+        with global_generators(attempt):
+            found.append([part.tolist() for part in _split(splitter, labels, subject.learners)])
     require(found[0] == found[1], "the same splitter gives other parts when asked again with the same rng")
     require(found[0] == found[2], "a second instance gives other parts for the same rng")
 
@@ -61,10 +61,9 @@ def same_seed_same_partition(subject: Subject) -> None:
 def global_generators_are_left_alone(subject: Subject) -> None:
     """Everything in a process shares these generators: who seeds or uses one decides what the others draw."""
     _, labels = next(_label_sets())
-    _seed_global_generators(12345)
-    before = _global_state()
-    _split(subject.make(), labels, subject.learners)
-    require(before == _global_state(), "splitting touches a global random generator; draw from rng instead")
+    with global_generators(12345) as untouched:
+        _split(subject.make(), labels, subject.learners)
+        require(untouched(), "splitting touches a global random generator; draw from rng instead")
 
 
 def labels_are_left_unchanged(subject: Subject) -> None:
@@ -122,7 +121,7 @@ def _label_sets() -> Iterator[tuple[str, Labels]]:
 
 
 def _split(splitter: Splitter, labels: Labels, parts: int) -> list[Indices]:
-    return splitter.split(labels, parts, np.random.default_rng(5))
+    return _within(SECONDS, lambda: splitter.split(labels, parts, np.random.default_rng(5)))
 
 
 def _exact_or_refused(told: str, make: Callable[[], Splitter], labels: Labels, parts: int) -> bool:
@@ -138,7 +137,7 @@ def _exact_or_refused(told: str, make: Callable[[], Splitter], labels: Labels, p
 def _outcome(told: str, make: Callable[[], Splitter], labels: Labels, parts: int) -> list[Indices] | UsageError:
     """The parts, or the refusal in words; any other exception, or taking too long, fails."""
     try:
-        return _within(SECONDS, lambda: _split(make(), labels, parts))
+        return _split(make(), labels, parts)
     except UsageError as refusal:
         require(bool(str(refusal).strip()), f"{told}: refused without a word")
         return refusal
@@ -166,16 +165,6 @@ def _fault(found: list[Indices], samples: int, parts: int) -> str | None:
     if len(lost):
         return f"{len(lost)} samples are in no part, the first is {lost[0]}"
     return f"{len(repeated)} samples are dealt more than once, the first is {repeated[0]}" if len(repeated) else None
-
-
-def _seed_global_generators(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)
-
-
-def _global_state() -> tuple[Any, ...]:
-    state: Any = np.random.get_state()
-    return random.getstate(), state[1].tobytes(), state[2:]
 
 
 def _extremes(parameter: Parameter) -> Iterator[Any]:
