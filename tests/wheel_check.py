@@ -46,7 +46,7 @@ def main() -> None:
         run(colearn, "plugins", "--check", cwd=folder)
 
         print("removing the scikit-learn plugin", flush=True)
-        run(python, "-m", "pip", "uninstall", "-q", "-y", "colearn-sklearn-plugin", "scikit-learn", "pandas")
+        run(python, "-m", "pip", "uninstall", "-q", "-y", "colearn-sklearn-plugin")
         run(*test, ROOT / "colearn_core" / "tests", cwd=folder)
         experiment = ("run", "--data", "blobs", "--rounds", "5", "--out", folder / "runs")
         run(colearn, *experiment, "--learner", "softmax", cwd=folder)
