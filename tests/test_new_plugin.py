@@ -16,7 +16,7 @@ from colearn_core.scaffold import EXAMPLES, write_plugin
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "authors" / "five-commands.md"
-pytestmark = pytest.mark.slow
+RULES = "E,F,W,I,UP,B,C4,SIM,PT,RET,PERF,PIE"
 
 
 def run(*command: str | Path, cwd: Path, expected: int = 0, **variables: str) -> str:
@@ -46,6 +46,7 @@ def bin_folder(core_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder / "bin"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_a_new_plugin_works_from_its_wheel(kind: str, bin_folder: Path, tmp_path: Path) -> None:
     new = write_plugin("mine", kind, tmp_path)
@@ -74,6 +75,19 @@ def test_a_new_plugin_works_from_its_wheel(kind: str, bin_folder: Path, tmp_path
     assert "pip install colearn-mine-plugin" in message
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_a_new_plugin_pleases_ruff_and_mypy(kind: str, tmp_path: Path) -> None:
+    folder = write_plugin("mine", kind, tmp_path).folder
+    ruff = (sys.executable, "-m", "ruff")
+    style = ("--isolated", "--line-length", "120", "--no-cache")
+    run(*ruff, "check", *style, "--select", RULES, "--target-version", "py311", ".", cwd=folder)
+    run(*ruff, "format", "--check", *style, ".", cwd=folder)
+    cache = tmp_path.parent / "mypy"  # the same for all kinds: the core's types are read once
+    run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, "src", "tests", cwd=folder, MYPYPATH="src")
+
+
+@pytest.mark.slow
 def test_the_five_commands_of_the_documentation_work(core_wheel: Path, tmp_path: Path) -> None:
     found = re.search(r"<!-- five-commands -->\n```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert found is not None

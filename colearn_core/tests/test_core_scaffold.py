@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import os
+import re
+import shlex
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,7 +16,8 @@ from click.testing import CliRunner, Result
 from colearn_core.cli import main
 from colearn_core.cli.new_plugin import KINDS
 from colearn_core.components import KINDS as COMPONENT_KINDS
-from colearn_core.scaffold import EXAMPLES
+from colearn_core.plugins import PluginInfo
+from colearn_core.scaffold import EXAMPLES, write_plugin
 
 
 def new_plugin(*args: str | Path) -> Result:
@@ -46,7 +50,43 @@ def test_a_plugin_is_complete(kind: str, tmp_path: Path) -> None:
 def test_the_next_commands_are_told(tmp_path: Path) -> None:
     output = new_plugin("cautious", "--kind", "voting-policy", "--out", tmp_path).output
     assert f'pip install -e "{tmp_path}/colearn-cautious-plugin[test]"' in output
+    assert f"pytest {tmp_path}/colearn-cautious-plugin\n" in output
+    assert "colearn check cautious\n" in output
     assert "colearn run --data blobs --learner softmax --voting cautious.margin" in output
+
+
+def test_the_next_commands_can_be_pasted_where_a_folder_has_a_space(tmp_path: Path) -> None:
+    output = new_plugin("mine", "--kind", "dataset", "--out", tmp_path / "my plugins").output
+    words = [shlex.split(line) for line in output.splitlines()[1:]]
+    folder = f"{tmp_path}/my plugins/colearn-mine-plugin"
+    assert words[:2] == [["pip", "install", "-e", f"{folder}[test]"], ["pytest", folder]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_package_imports_is_required_and_nothing_else(kind: str, tmp_path: Path) -> None:
+    folder = write_plugin("mine", kind, tmp_path).folder
+    required = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["dependencies"]
+    imported = set()
+    for path in folder.glob("src/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module).partition(".")[0])
+            elif isinstance(node, ast.Import):
+                imported.update(alias.name.partition(".")[0] for alias in node.names)
+    names = {re.split("[~>=]", requirement)[0].replace("-", "_") for requirement in required}
+    # An example without parameters has no use for annotated_types; its author soon will.
+    assert imported - set(sys.stdlib_module_names) | {"annotated_types"} == names
+
+
+def test_a_name_that_another_distribution_has_taken_is_written_with_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = PluginInfo("mine", "acme-votes", "1.0", 1)
+    monkeypatch.setattr("colearn_core.plugins.installed", lambda: [taken])
+    result = new_plugin("mine", "--kind", "splitter", "--out", tmp_path)
+    assert result.exit_code == 0
+    assert "acme-votes is installed and has the same name" in result.stderr
+    assert "Note" not in new_plugin("other", "--kind", "splitter", "--out", tmp_path).output
 
 
 @pytest.mark.parametrize("name", ["", "My", "1st", "a b", "a--b", "-a", "a.b", "../evil", "class", "core", "ä", "a$b"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 
 from .components import KINDS
-from .errors import ConfigError, LedgerError, ParameterError
+from .errors import ColearnError, ConfigError, ParameterError
 from .plugins import CORE
 
 
@@ -26,6 +26,7 @@ class Example:
         attribute: its name in the module.
         summary: what it is, in a line.
         option: how ``colearn run`` is told to use it.
+        requirements: what its module imports.
     """
 
     kind: str
@@ -34,20 +35,38 @@ class Example:
     attribute: str
     summary: str
     option: str
+    requirements: tuple[str, ...]
 
+
+CORE_ONLY = ("annotated-types>=0.6", "colearn-core~=0.1")
+WITH_NUMPY = (*CORE_ONLY, "numpy>=2.0")
 
 EXAMPLES = {
     "learner": Example(
-        "learners", "learner", "hinge", "HingeClassifier", "Linear classifier by large margins", "--learner"
+        "learners", "learner", "hinge", "HingeClassifier", "Linear classifier by large margins", "--learner", WITH_NUMPY
     ),
     "voting-policy": Example(
-        "voting_policies", "policy", "margin", "Margin", "Approvals must exceed rejections by a margin", "--voting"
+        "voting_policies",
+        "policy",
+        "margin",
+        "Margin",
+        "Approvals must exceed rejections by a margin",
+        "--voting",
+        CORE_ONLY,
     ),
-    "splitter": Example("splitters", "splitter", "blocks", "Blocks", "Consecutive samples", "--split"),
+    "splitter": Example("splitters", "splitter", "blocks", "Blocks", "Consecutive samples", "--split", WITH_NUMPY),
     "proposal-strategy": Example(
-        "proposal_strategies", "strategy", "neighbours", "Neighbours", "Two neighbours propose", "--proposals"
+        "proposal_strategies",
+        "strategy",
+        "neighbours",
+        "Neighbours",
+        "Two neighbours propose",
+        "--proposals",
+        CORE_ONLY,
     ),
-    "dataset": Example("datasets", "dataset", "rings", "rings", "Synthetic rings around one centre", "--data"),
+    "dataset": Example(
+        "datasets", "dataset", "rings", "rings", "Synthetic rings around one centre", "--data", WITH_NUMPY
+    ),
 }
 """What ``--kind`` may be."""
 
@@ -72,6 +91,7 @@ class NewPlugin:
 
     folder: Path
     distribution: str
+    plugin: str
     component: str
     run: str
     """A ``colearn run`` that uses the component and needs nothing but the core."""
@@ -87,7 +107,7 @@ def write_plugin(name: str, kind: str, parent: Path) -> NewPlugin:
     Raises:
         ParameterError: the name can't be one.
         ConfigError: the folder exists.
-        LedgerError: the folder can't be written.
+        ColearnError: the folder can't be written.
     """
     example = EXAMPLES[kind]
     plugin = _checked_name(name)
@@ -105,6 +125,7 @@ def write_plugin(name: str, kind: str, parent: Path) -> NewPlugin:
         "summary": example.summary,
         "hook": f"colearn_{example.kind}",
         "kind": KINDS[example.kind],
+        "requirements": "\n".join(f'  "{requirement}",' for requirement in example.requirements),
         "run": run,
     }
     folder = parent / distribution
@@ -113,8 +134,10 @@ def write_plugin(name: str, kind: str, parent: Path) -> NewPlugin:
     try:
         _write(folder, values)
     except OSError as error:
-        raise LedgerError(f"can't write {folder}: {error.strerror}", hint="Choose another place with --out.") from error
-    return NewPlugin(folder, distribution, component, run)
+        raise ColearnError(
+            f"can't write {folder}: {error.strerror}", hint="Choose another place with --out."
+        ) from error
+    return NewPlugin(folder, distribution, plugin, component, run)
 
 
 def _checked_name(name: str) -> str:

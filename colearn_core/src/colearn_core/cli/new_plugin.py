@@ -20,17 +20,20 @@ def new_plugin(name: str, kind: str, out: Path) -> None:
 
     It works and is green at once; make it yours from there.
     """
+    import shlex
+
     from ..plugins import installed
     from ..scaffold import write_plugin
 
     written = write_plugin(name, kind, out)
     click.echo(f"Wrote {written.folder}. Next:")
     click.echo(f'  pip install -e "{_shown(written.folder)}[test]"')
-    click.echo(f"  pytest {written.folder}")
+    click.echo(f"  pytest {shlex.quote(str(written.folder))}")
+    click.echo(f"  colearn check {written.plugin}")
     click.echo(f"  {written.run}")
-    taken = {info.name: info for info in installed()}.get(written.component.partition(".")[0])
-    if taken is not None and taken.distribution != written.distribution:
-        click.echo(f"Note: {taken.distribution} is installed and has the same name; only one can be used.", err=True)
+    for info in installed():
+        if info.name == written.plugin and info.distribution != written.distribution:
+            click.echo(f"Note: {info.distribution} is installed and has the same name; only one can be used.", err=True)
 
 
 def _shown(folder: Path) -> str:
