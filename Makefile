@@ -38,6 +38,7 @@ bench: $(VENV)/dev      ## all benchmarks (about ten minutes)
 	$(BIN)/python benchmarks/fused.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/torch_rounds.py
 
 wheels: $(VENV)/dev     ## build every wheel, and run the tests of the core and one plugin against them
 	$(BIN)/python tests/wheel_check.py

@@ -30,7 +30,7 @@ class Subject:
         implementation: the component itself: what its target leads to.
         parameters: keyword arguments for it; required ones must be among them.
         dataset: for learners, the data to learn from; by default the first of the kit's own that the
-            learner takes (classes, then values).
+            learner takes (classes, values, pictures).
         learners: for splitters, among how many learners it must be able to divide data.
     """
 

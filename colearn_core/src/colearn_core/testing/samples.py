@@ -35,10 +35,17 @@ def values() -> Dataset:
     return Dataset("the kit's values", Samples(x, (y - y.mean()) / y.std()), Task())
 
 
+@cache
+def pictures() -> Dataset:
+    """Four classes of noisy images of 8 × 8 pixels."""
+    data = blobs(samples=900, features=64, classes=4, spread=0.8, seed=3)
+    return Dataset("the kit's pictures", data.samples, data.task)
+
+
 def suitable(make: Callable[[PrivateData], Any]) -> Dataset:
     """The first of the kit's data sets that a learner takes."""
     refusals = []
-    for dataset in (classes(), values()):
+    for dataset in (classes(), values(), pictures()):
         try:
             make(private(dataset))
         except ColearnError as error:

@@ -1,0 +1,18 @@
+"""What this plugin offers; importing it doesn't import torch."""
+
+from __future__ import annotations
+
+from colearn_core import Component, hookimpl
+
+MODELS = "colearn_torch_plugin.models"
+
+
+@hookimpl
+def colearn_learners() -> list[Component]:
+    return [
+        Component("torch.cnn", f"{MODELS}:cnn", "Small convolutional network, for images"),
+        Component("torch.linear", f"{MODELS}:linear", "Linear model, for classes or values"),
+        Component("torch.mlp", f"{MODELS}:mlp", "Neural network, for classes or values"),
+        Component("torch.module", f"{MODELS}:module", "Your own torch module, by its path"),
+        Component("torch.resnet", f"{MODELS}:resnet", "Small residual network with GroupNorm, for images"),
+    ]

@@ -1,0 +1,292 @@
+"""The workbench: one resident module that all learners of a kind take turns at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from colearn_core.errors import DataError, ParameterError, WeightsError
+from colearn_core.metrics import Needs
+from colearn_core.weights import Weights
+
+Array = NDArray[Any]
+MakeOptimizer = Callable[[Any], torch.optim.Optimizer]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+CHUNK_ROWS = 256
+"""Rows of every forward pass that scores, the last one padded: products of other shapes end in other last bits."""
+
+ALIGNED_ROWS = 8
+"""A learner's rows begin at a multiple of this many, so that in every layer, however wide, they begin at the same
+alignment in memory (8 rows of floats are a multiple of 32 bytes): vectorised loops that begin elsewhere end in
+other last bits too. With both, a sample's prediction is the same whoever else is scored with it."""
+
+ONE_THREAD_BELOW = 500_000
+"""Modules with fewer parameters run on one thread: for more the threads would mostly wait for each other."""
+
+
+class Workbench:
+    """A module that weights are put into for training and scoring, and taken out again.
+
+    A thousand learners of one architecture share it, so memory doesn't grow with their number; a lock
+    keeps threads apart.
+
+    Args:
+        module: it belongs to the workbench from now on.
+        make: makes another one with initial parameters of its own; None to begin with those it has.
+
+    Raises:
+        ParameterError: the module has no parameters.
+    """
+
+    def __init__(self, module: nn.Module, make: Callable[[], nn.Module] | None, device: torch.device) -> None:
+        self.module = module.to(device)
+        self.device = device
+        self._make = make
+        self._lock = RLock()
+        self._places = {name: tensor for name, tensor in self.module.state_dict().items() if _travels(module, name)}
+        parameters = dict(self.module.named_parameters())
+        if not any(parameter.requires_grad for parameter in parameters.values()):
+            raise ParameterError(f"{type(module).__name__} has no parameters to train")
+        self._threads = 1 if sum(p.numel() for p in parameters.values()) < ONE_THREAD_BELOW else None
+        self._loaded: Weights | None = None
+        self._fits: dict[tuple[int, ...], int] = {}
+        self._model = self._taken()
+
+    def check(self, weights: Weights) -> None:
+        """Raise WeightsError unless the weights are of this module, and finite."""
+        weights.check_like(self._model)
+        weights.check_finite()
+
+    def check_samples(self, x: Tensor, outputs: int) -> None:
+        """Raise DataError unless the module takes such samples and gives so many outputs for each.
+
+        Args:
+            x: at least one sample.
+        """
+        shape = tuple(x.shape[1:])
+        if self._fits.get(shape) == outputs:
+            return
+        entered: list[str] = []
+        names = {module: name for name, module in self.module.named_modules()}
+        hook = nn.modules.module.register_module_forward_pre_hook(
+            lambda module, _: entered.append(names.get(module, ""))
+        )
+        title = type(self.module).__name__
+        try:
+            with self._working(None), torch.inference_mode():
+                found = self.module.eval()(x[:1])
+        except RuntimeError as error:
+            layer = f"layer {entered[-1]!r} of {title}" if entered and entered[-1] else title
+            raise DataError(f"{layer} can't take samples of shape {shape}: {error}") from error
+        finally:
+            hook.remove()
+        given = tuple(found.shape[1:])
+        if given != (outputs,) and not (outputs == 1 and given == ()):
+            raise DataError(f"{title} gives outputs of shape {given} for a sample; ({outputs},) is needed")
+        self._fits[shape] = outputs
+
+    def initial(self, rng: np.random.Generator) -> Weights:
+        """Weights of an untrained module."""
+        if self._make is None:
+            return self._model
+        with self._working(rng):
+            fresh = self._make()
+            return Weights({n: _array(t) for n, t in fresh.state_dict().items() if n in self._places}, copy=False)
+
+    def train(
+        self,
+        base: Weights,
+        batches: Iterator[tuple[Tensor, Tensor]],
+        loss: Loss,
+        make_optimizer: MakeOptimizer,
+        moments: dict[str, Array],
+        rng: np.random.Generator,
+    ) -> Weights:
+        """Weights after training from ``base`` on these batches.
+
+        Args:
+            moments: the optimiser's state, by parameter and name; it's replaced by that after training.
+
+        Raises:
+            FloatingPointError: the loss of a step isn't finite; the message names the step.
+        """
+        self.check(base)
+        with self._working(rng):
+            self._put(base)
+            self._loaded = None
+            self.module.train()
+            optimizer = make_optimizer([p for p in self.module.parameters() if p.requires_grad])
+            self._restore(optimizer, moments)
+            losses = []
+            for x, y in batches:
+                optimizer.zero_grad()
+                value = loss(self.module(x), y)
+                value.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                losses.append(value.detach())
+            _check_losses(losses)
+            moments.clear()
+            moments.update(self._moments(optimizer))
+            return self._taken()
+
+    def predict(self, weights: Weights, x: Tensor, needs: Needs, rows: Array | None = None) -> Array:
+        """What a metric needs of the predictions for ``x``, one row per sample.
+
+        Args:
+            rows: which rows of ``x`` are samples; by default all.
+        """
+        with self._working(None), torch.inference_mode():
+            if self._loaded is not weights:
+                self._loaded = None
+                self.check(weights)
+                self._put(weights)
+                self._loaded = weights
+            self.module.eval()
+            chunks = [self._outputs(x[i : i + CHUNK_ROWS]) for i in range(0, len(x), CHUNK_ROWS)]
+            outputs = _array(chunks[0] if len(chunks) == 1 else torch.cat(chunks))[: len(x)]
+        found = outputs if rows is None else outputs[rows]
+        if needs == "values":
+            return found.reshape(len(found))
+        return found.argmax(axis=1) if needs == "labels" else _softmax(found.astype(np.float64))
+
+    def module_with(self, weights: Weights) -> nn.Module:
+        """A copy of the module with these weights, for use outside of colearn."""
+        from copy import deepcopy
+
+        with self._lock:
+            self.check(weights)
+            self._put(weights)
+            self._loaded = weights
+            return deepcopy(self.module).eval()
+
+    def check_moments(self, moments: Mapping[str, Array]) -> None:
+        """Raise WeightsError unless this could be the state of an optimiser of this module."""
+        shapes = {name: tuple(p.shape) for name, p in self.module.named_parameters()}
+        for key, array in moments.items():
+            name = key.rpartition("/")[0]
+            if name not in shapes or array.shape not in ((), shapes[name]):
+                raise WeightsError(f"{key!r} is no state of an optimiser of {type(self.module).__name__}")
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        missing = CHUNK_ROWS - len(x)
+        found: Tensor = self.module(torch.cat([x, x.new_zeros((missing, *x.shape[1:]))]) if missing else x)
+        return found
+
+    def _put(self, weights: Weights) -> None:
+        with torch.no_grad():
+            for name, place in self._places.items():
+                place.copy_(torch.from_numpy(np.array(weights[name])))  # torch warns of read-only arrays
+
+    def _taken(self) -> Weights:
+        return Weights({name: _array(place) for name, place in self._places.items()}, copy=False)
+
+    def _restore(self, optimizer: torch.optim.Optimizer, moments: Mapping[str, Array]) -> None:
+        parameters = dict(self.module.named_parameters())
+        for key, array in moments.items():
+            name, _, moment = key.rpartition("/")
+            optimizer.state[parameters[name]][moment] = torch.from_numpy(np.array(array))
+
+    def _moments(self, optimizer: torch.optim.Optimizer) -> dict[str, Array]:
+        return {
+            f"{name}/{moment}": _array(torch.as_tensor(value))
+            for name, parameter in self.module.named_parameters()
+            for moment, value in optimizer.state.get(parameter, {}).items()
+            if value is not None
+        }
+
+    @contextmanager
+    def _working(self, rng: np.random.Generator | None) -> Iterator[None]:
+        """Alone, on the right number of threads, and drawing (dropout does) from the given generator only."""
+        with self._lock:
+            before = torch.get_num_threads()
+            try:
+                if self._threads is not None and before != self._threads:
+                    torch.set_num_threads(self._threads)
+                if rng is None:
+                    yield
+                    return
+                with _seeded(int(rng.integers(2**63)), self.device):
+                    yield
+            finally:
+                if torch.get_num_threads() != before:
+                    torch.set_num_threads(before)
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's own generators, which dropout draws from, and put them back after."""
+    if device.type != "cpu":
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            yield
+        return
+    # manual_seed would also note the seed, and a stack trace, for each kind of device that isn't there yet.
+    state = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(state)
+
+
+def _travels(module: nn.Module, name: str) -> bool:
+    """Whether a tensor of the state is part of the model. A BatchNorm that averages with a fixed momentum
+    never looks at its counter of batches, which couldn't be averaged."""
+    if not name.endswith("num_batches_tracked"):
+        return True
+    owner = module.get_submodule(name.rpartition(".")[0])
+    return getattr(owner, "momentum", None) is None
+
+
+def _softmax(logits: Array) -> Array:
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def _array(tensor: Tensor) -> Array:
+    return np.array(tensor.detach().cpu().numpy())
+
+
+def _check_losses(losses: list[Tensor]) -> None:
+    finite = torch.isfinite(torch.stack(losses))
+    if not finite.all():
+        step = int((~finite).nonzero()[0])
+        raise FloatingPointError(f"the loss of step {step + 1} of {len(losses)} is {losses[step].item()}")
+
+
+_OF_MODULES: WeakKeyDictionary[nn.Module, dict[str, Workbench]] = WeakKeyDictionary()
+_OF_FACTORIES: WeakValueDictionary[tuple[Any, str], Workbench] = WeakValueDictionary()
+
+
+def workbench_for(model: nn.Module | Callable[[], nn.Module], device: torch.device, key: Any = None) -> Workbench:
+    """The one workbench of this process for a module, or for the modules that a factory makes.
+
+    Args:
+        model: a module, which is copied and never changed, or what makes one.
+        key: what tells a factory's modules from others'; by default the factory itself.
+    """
+    if isinstance(model, nn.Module):
+        from copy import deepcopy
+
+        known = _OF_MODULES.setdefault(model, {})
+        if str(device) not in known:
+            known[str(device)] = Workbench(deepcopy(model), None, device)
+        return known[str(device)]
+    kind = (model if key is None else key, str(device))
+    workbench = _OF_FACTORIES.get(kind)
+    if workbench is None:
+        made = model()
+        if not isinstance(made, nn.Module):
+            raise ParameterError(f"the factory of the model gives {type(made).__name__}, not a torch.nn.Module")
+        workbench = _OF_FACTORIES[kind] = Workbench(made, model, device)
+    return workbench

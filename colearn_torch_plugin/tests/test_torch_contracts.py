@@ -1,0 +1,56 @@
+"""Every component of this plugin keeps its contract."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from colearn_core.testing import LearnerContract, PluginContract
+from colearn_torch_plugin import plugin
+
+
+def normalised() -> nn.Module:
+    """A module with buffers: running statistics, and a counter where there's no momentum."""
+    return nn.Sequential(
+        nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.BatchNorm1d(16, momentum=None), nn.Linear(16, 3)
+    )
+
+
+def test_no_component_is_forgotten() -> None:
+    contracts = [value for name, value in globals().items() if name.startswith("Test") and value is not TestPlugin]
+    assert {c.component for c in contracts} == {c.name for c in plugin.colearn_learners()}
+
+
+class TestPlugin(PluginContract):
+    plugin = "torch"
+
+
+class TestLinear(LearnerContract):
+    component = "torch.linear"
+
+
+class TestMlp(LearnerContract):
+    component = "torch.mlp"
+
+
+class TestDropoutAndAdam(LearnerContract):
+    component = "torch.mlp"
+    parameters = {"dropout": 0.2, "optimizer": "adam", "learning_rate": 0.01, "keep_optimizer": True}
+
+
+class TestMomentum(LearnerContract):
+    component = "torch.mlp"
+    parameters = {"momentum": 0.9, "learning_rate": 0.02, "keep_optimizer": True}
+
+
+class TestCnn(LearnerContract):
+    component = "torch.cnn"
+
+
+class TestResnet(LearnerContract):
+    component = "torch.resnet"
+    parameters = {"channels": (8, 8)}
+
+
+class TestModuleWithBuffers(LearnerContract):
+    component = "torch.module"
+    parameters = {"module": f"{__name__}:normalised"}
