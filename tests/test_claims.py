@@ -90,3 +90,24 @@ def test_the_same_experiment_twice_in_one_process_writes_the_same_ledger(tmp_pat
             experiment.run(30)
         heads.append(json.loads((tmp_path / name / "ledger.jsonl").read_text().splitlines()[-1])["hash"])
     assert heads[0] == heads[1]
+
+
+MNIST = ROOT / "data" / "mnist"
+
+
+@pytest.mark.skipif(not MNIST.exists(), reason="MNIST isn't there; `make data` fetches it")
+@pytest.mark.parametrize(("proposals", "least"), [("round_robin", 0.91), ("approval", 0.93), ("everyone", 0.93)])
+def test_five_torch_learners_read_mnist_after_forty_rounds(proposals: str, least: float) -> None:
+    values = {
+        "data": {
+            "name": "torch.idx",
+            "images": str(MNIST / "train-images-idx3-ubyte"),
+            "labels": str(MNIST / "train-labels-idx1-ubyte"),
+        },
+        "learner": {"name": "torch.mlp", "hidden": [100], "steps": 50, "batch_size": 32},
+        "learners": 5,
+        "proposals": proposals,
+        "seed": 1,
+    }
+    experiment = prepare(ExperimentConfig.from_mapping(values, "test"), Plugins()).experiment()
+    assert experiment.run(40).history.mean_test() >= least

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import pytest
 from torch import nn
 
-from colearn_core.testing import LearnerContract, PluginContract
+from colearn_core.testing import DatasetContract, LearnerContract, PluginContract
 from colearn_torch_plugin import plugin
 
 
@@ -17,7 +21,8 @@ def normalised() -> nn.Module:
 
 def test_no_component_is_forgotten() -> None:
     contracts = [value for name, value in globals().items() if name.startswith("Test") and value is not TestPlugin]
-    assert {c.component for c in contracts} == {c.name for c in plugin.colearn_learners()}
+    offered = [*plugin.colearn_learners(), *plugin.colearn_datasets()]
+    assert {c.component for c in contracts} == {c.name for c in offered}
 
 
 class TestPlugin(PluginContract):
@@ -54,3 +59,16 @@ class TestResnet(LearnerContract):
 class TestModuleWithBuffers(LearnerContract):
     component = "torch.module"
     parameters = {"module": f"{__name__}:normalised"}
+
+
+class TestIdx(DatasetContract):
+    component = "torch.idx"
+    parameters = {"images": "images", "labels": "labels"}
+
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        labels = np.arange(30, dtype=np.uint8) % 3
+        Path("labels").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 30]) + labels.tobytes())
+        pixels = np.arange(30 * 16, dtype=np.uint8)
+        Path("images").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 30, 0, 0, 0, 4, 0, 0, 0, 4]) + pixels.tobytes())

@@ -144,7 +144,7 @@ class Plugins:
         """
         table = self.components(kind)
         if name not in table:
-            raise UnknownComponentError(f"unknown {KINDS[kind]} {name!r}", hint=self._advice(kind, name, table))
+            raise UnknownComponentError(f"unknown {KINDS[kind]} {name!r}", hint=self._advice(kind, name, list(table)))
         return table[name][1]
 
     def _admit(self, info: PluginInfo) -> None:
@@ -194,11 +194,9 @@ class Plugins:
             for component in offered:
                 yield name, component
 
-    def _advice(self, kind: str, name: str, table: dict[str, tuple[str, Component]]) -> str:
+    def _advice(self, kind: str, name: str, known: list[str]) -> str:
         from difflib import get_close_matches
 
-        known = list(table)
-        only_core = all(plugin == CORE for plugin, _ in table.values())
         lines = []
         close = get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if k.endswith(f".{name}")][:1]
         if close:
@@ -211,10 +209,10 @@ class Plugins:
             lines.append(f"The plugin {prefix!r} is blocked.")
         elif prefix and prefix not in self.infos:
             lines.append(f"No plugin {prefix!r} is installed; try: pip install colearn-{prefix}-plugin")
-        elif only_core and self.blocked:
+        elif prefix is None and self.blocked:
             lines.append(f"Blocked plugins: {', '.join(sorted(self.blocked))}.")
-        elif only_core and kind in ("learners", "datasets"):
-            lines.append(f"No installed plugin offers a {KINDS[kind]}; try: pip install colearn-sklearn-plugin")
+        elif prefix is None and kind in ("learners", "datasets") and "sklearn" not in self.infos:
+            lines.append("More come with plugins; try: pip install colearn-sklearn-plugin")
         if known:
             lines.append(f"Known: {', '.join(known)}.")
         return "\n".join(lines)

@@ -167,8 +167,9 @@ class TorchLearner(Learner):
 
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         count = self.steps_per_round * self.batch_size
-        orders = [rng.permutation(len(self.train)) for _ in range(-(-count // len(self.train)))]
-        rows = torch.from_numpy(np.concatenate(orders)[:count]).to(self.train.x.device)
+        passes = -(-count // len(self.train))
+        orders = rng.permuted(np.tile(np.arange(len(self.train)), (passes, 1)), axis=1)
+        rows = torch.from_numpy(orders.ravel()[:count]).to(self.train.x.device)
         for i in range(0, count, self.batch_size):
             batch = rows[i : i + self.batch_size]
             yield self.train.x[batch], self.train.y[batch]

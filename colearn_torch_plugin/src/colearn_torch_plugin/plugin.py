@@ -16,3 +16,8 @@ def colearn_learners() -> list[Component]:
         Component("torch.module", f"{MODELS}:module", "Your own torch module, by its path"),
         Component("torch.resnet", f"{MODELS}:resnet", "Small residual network with GroupNorm, for images"),
     ]
+
+
+@hookimpl
+def colearn_datasets() -> list[Component]:
+    return [Component("torch.idx", "colearn_torch_plugin.idx:idx", "Your IDX files: MNIST, Fashion-MNIST")]
