@@ -1,14 +1,10 @@
-"""Every component of this plugin keeps its contract."""
+"""Every learner of this plugin keeps its contract; for the data sets see test_torch_datasets.py."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
-import pytest
 from torch import nn
 
-from colearn_core.testing import DatasetContract, LearnerContract, PluginContract
+from colearn_core.testing import LearnerContract, PluginContract
 from colearn_torch_plugin import plugin
 
 
@@ -21,8 +17,7 @@ def normalised() -> nn.Module:
 
 def test_no_component_is_forgotten() -> None:
     contracts = [value for name, value in globals().items() if name.startswith("Test") and value is not TestPlugin]
-    offered = [*plugin.colearn_learners(), *plugin.colearn_datasets()]
-    assert {c.component for c in contracts} == {c.name for c in offered}
+    assert {c.component for c in contracts} == {c.name for c in plugin.colearn_learners()}
 
 
 class TestPlugin(PluginContract):
@@ -59,16 +54,3 @@ class TestResnet(LearnerContract):
 class TestModuleWithBuffers(LearnerContract):
     component = "torch.module"
     parameters = {"module": f"{__name__}:normalised"}
-
-
-class TestIdx(DatasetContract):
-    component = "torch.idx"
-    parameters = {"images": "images", "labels": "labels"}
-
-    @pytest.fixture(autouse=True)
-    def _files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(tmp_path)
-        labels = np.arange(30, dtype=np.uint8) % 3
-        Path("labels").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 30]) + labels.tobytes())
-        pixels = np.arange(30 * 16, dtype=np.uint8)
-        Path("images").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 30, 0, 0, 0, 4, 0, 0, 0, 4]) + pixels.tobytes())

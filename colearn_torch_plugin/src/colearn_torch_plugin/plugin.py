@@ -5,6 +5,7 @@ from __future__ import annotations
 from colearn_core import Component, hookimpl
 
 MODELS = "colearn_torch_plugin.models"
+DATASETS = "colearn_torch_plugin.datasets"
 
 
 @hookimpl
@@ -20,4 +21,8 @@ def colearn_learners() -> list[Component]:
 
 @hookimpl
 def colearn_datasets() -> list[Component]:
-    return [Component("torch.idx", "colearn_torch_plugin.idx:idx", "Your IDX files: MNIST, Fashion-MNIST")]
+    return [
+        Component("torch.idx", f"{DATASETS}:idx", "Your IDX files: MNIST, Fashion-MNIST"),
+        Component("torch.image_folder", f"{DATASETS}:image_folder", "Your pictures, a folder for each class"),
+        Component("torch.torchvision", f"{DATASETS}:torchvision", "A data set of torchvision that is on your disk"),
+    ]
