@@ -550,3 +550,9 @@ def test_without_torchvision_it_says_what_to_install(tmp_path: Path, monkeypatch
     message = refusal(DataError, torchvision, "MNIST", str(tmp_path))
     assert "MNIST is read by torchvision" in message
     assert "pip install torchvision" in message
+
+
+@pytest.mark.parametrize("dataset", ["CIFAR10", "CIFAR100"])
+def test_a_torchvision_data_set_of_pickles_is_refused(dataset: str, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=f"torchvision reads {dataset} from pickles"):
+        torchvision(dataset=dataset, root=str(tmp_path))

@@ -101,19 +101,24 @@ def image_folder(
 
 
 def torchvision(
-    dataset: Annotated[str, "Its class in torchvision.datasets, such as MNIST, FashionMNIST or CIFAR10"],
+    dataset: Annotated[str, "Its class in torchvision.datasets, such as MNIST, FashionMNIST or KMNIST"],
     root: Annotated[str, "Folder that torchvision has downloaded it to; relative to the working directory"],
     train: Annotated[bool, "Its training part; else its test part"] = True,
 ) -> Dataset:
     """A data set of torchvision that is on your disk already; nothing is downloaded.
 
     Features are between 0 and 1, in the shape (samples, channels, height, width). It's torchvision that
-    reads the files: those of CIFAR are pickles, which it opens only if they have the published checksum.
+    reads the files. Those of CIFAR are pickles, which colearn never opens, so these data sets are refused.
 
     Raises:
         DataError: torchvision isn't installed, the data aren't there, or they aren't images of classes.
         ParameterError: torchvision has no such data set, or it has no training and test part.
     """
+    if dataset.upper().startswith("CIFAR"):
+        raise ParameterError(
+            f"torchvision reads {dataset} from pickles, and colearn never opens any",
+            hint="Save its images to a folder for each class once, and take torch.image_folder.",
+        )
     folder = _path(root)
     make = _torchvision_class(dataset)
     try:
@@ -369,6 +374,6 @@ def _torchvision_class(name: str) -> Any:
     if not {"root", "train", "download"} <= set(inspect.signature(found).parameters):
         raise ParameterError(
             f"torchvision's {name} isn't made from root, train and download",
-            hint="Take one with a training and a test part, such as MNIST, FashionMNIST, KMNIST, CIFAR10 or CIFAR100.",
+            hint="Take one with a training and a test part, such as MNIST, FashionMNIST or KMNIST.",
         )
     return found
