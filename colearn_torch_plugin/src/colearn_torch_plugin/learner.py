@@ -39,7 +39,7 @@ class TorchLearner(Learner):
 
     Args:
         model: a module, which is copied and never changed, or what makes one. The learners of an
-            experiment share one resident copy if they're given the same module or factory.
+            experiment share one resident copy if they're given the same module or factory, or equal partials.
         optimizer: makes an optimiser for a list of parameters: ``partial(torch.optim.Adam, lr=1e-3)``.
         loss: a name of :data:`LOSSES`, or a callable from outputs and targets to a scalar tensor.
         train: a pair of arrays or tensors (features, targets), a torch ``Dataset``, or a ``DataLoader``,
@@ -54,8 +54,6 @@ class TorchLearner(Learner):
         keep_optimizer: go on with the optimiser's state from one proposal to the next; it's then part of
             :meth:`state`. By default each proposal begins with a fresh optimiser.
         device: ``cpu``, ``cuda``, ``cuda:1``, ...
-        key: what tells a factory's modules from others', if not the factory itself: learners with equal
-            keys share one resident module.
 
     Raises:
         DataError: the data can't be learned from.
@@ -78,7 +76,6 @@ class TorchLearner(Learner):
         test_metric: str | None = None,
         keep_optimizer: bool = False,
         device: str = "cpu",
-        key: Any = None,
     ) -> None:
         for name, value in (("steps_per_round", steps_per_round), ("batch_size", batch_size)):
             if value < 1:
@@ -96,7 +93,7 @@ class TorchLearner(Learner):
         if not len(self.train):
             raise DataError("a learner needs at least one sample to train on")
         self.vote, self.test = (self._held("vote", vote, target), self._held("test", test, target))
-        self.workbench: Workbench = workbench_for(model, target, key)
+        self.workbench: Workbench = workbench_for(model, target)
         self.workbench.check_samples(self.train.x, classes or 1)
         self._moments: dict[str, NDArray[Any]] = {}
 

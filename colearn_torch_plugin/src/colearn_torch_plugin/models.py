@@ -53,7 +53,7 @@ def linear(
     inputs, outputs = _inputs(data), _outputs(data)
     return TorchLearner.of(
         data,
-        lambda: nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs)),
+        partial(_perceptron, inputs, (), outputs, 0.0),
         optimizer_of(optimizer, learning_rate, momentum, weight_decay),
         loss=loss,
         steps_per_round=steps,
@@ -62,7 +62,6 @@ def linear(
         test_metric=test_metric,
         keep_optimizer=keep_optimizer,
         device=device,
-        key=("linear", inputs, outputs),
     )
 
 
@@ -99,7 +98,6 @@ def mlp(
         test_metric=test_metric,
         keep_optimizer=keep_optimizer,
         device=device,
-        key=("mlp", inputs, hidden, outputs, dropout),
     )
 
 
@@ -133,7 +131,6 @@ def cnn(
         test_metric=test_metric,
         keep_optimizer=keep_optimizer,
         device=device,
-        key=("cnn", shape, channels, hidden, outputs),
     )
 
 
@@ -171,7 +168,6 @@ def resnet(
         test_metric=test_metric,
         keep_optimizer=keep_optimizer,
         device=device,
-        key=("resnet", shape, channels, groups, outputs),
     )
 
 
@@ -202,7 +198,6 @@ def module(
         test_metric=test_metric,
         keep_optimizer=keep_optimizer,
         device=device,
-        key=("module", module),
     )
 
 

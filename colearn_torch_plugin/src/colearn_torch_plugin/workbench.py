@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -268,12 +269,12 @@ _OF_MODULES: WeakKeyDictionary[nn.Module, dict[str, Workbench]] = WeakKeyDiction
 _OF_FACTORIES: WeakValueDictionary[tuple[Any, str], Workbench] = WeakValueDictionary()
 
 
-def workbench_for(model: nn.Module | Callable[[], nn.Module], device: torch.device, key: Any = None) -> Workbench:
+def workbench_for(model: nn.Module | Callable[[], nn.Module], device: torch.device) -> Workbench:
     """The one workbench of this process for a module, or for the modules that a factory makes.
 
     Args:
-        model: a module, which is copied and never changed, or what makes one.
-        key: what tells a factory's modules from others'; by default the factory itself.
+        model: a module, which is copied and never changed, or what makes one. Partial calls of one
+            function with equal arguments make equal modules.
     """
     if isinstance(model, nn.Module):
         from copy import deepcopy
@@ -282,7 +283,7 @@ def workbench_for(model: nn.Module | Callable[[], nn.Module], device: torch.devi
         if str(device) not in known:
             known[str(device)] = Workbench(deepcopy(model), None, device)
         return known[str(device)]
-    kind = (model if key is None else key, str(device))
+    kind = (_identity(model), str(device))
     workbench = _OF_FACTORIES.get(kind)
     if workbench is None:
         made = model()
@@ -290,3 +291,10 @@ def workbench_for(model: nn.Module | Callable[[], nn.Module], device: torch.devi
             raise ParameterError(f"the factory of the model gives {type(made).__name__}, not a torch.nn.Module")
         workbench = _OF_FACTORIES[kind] = Workbench(made, model, device)
     return workbench
+
+
+def _identity(factory: Callable[[], nn.Module]) -> Any:
+    """What tells a factory's modules from others': a partial call is known by what it calls, and with what."""
+    if not isinstance(factory, partial):
+        return factory
+    return factory.func, factory.args, tuple(sorted(factory.keywords.items()))
