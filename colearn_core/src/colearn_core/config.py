@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -235,6 +235,8 @@ def _chosen(plugins: Plugins, kind: str, section: Section) -> Chosen:
 
 def _plain(value: Any, for_json: bool) -> Any:
     """A value in the types of TOML or JSON; JSON has no infinity, so it's written as text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {key: item for key, item in asdict(value).items() if item is not None}
     if isinstance(value, Mapping):
         return {key: _plain(item, for_json) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
