@@ -14,7 +14,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from math import exp, isfinite, log
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Gt
@@ -53,6 +53,8 @@ Accountant = Callable[[tuple[SampledGaussian, ...], float], float]
 @dataclass(frozen=True)
 class Privacy:
     """The privacy that a learner keeps to, as a parameter of a component or of a learner."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}  # a misspelt key in an experiment file is an error
 
     target_epsilon: Annotated[float, Gt(0), "What may be spent in all"]
     target_delta: Annotated[float, Gt(0), "The probability that the guarantee fails"] = 1e-5

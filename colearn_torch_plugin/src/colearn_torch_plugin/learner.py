@@ -272,7 +272,7 @@ def _private() -> type[Private]:
     try:
         from .private import Private  # here, as Opacus takes seconds to import and is an extra
     except ModuleNotFoundError as error:
-        if error.name != "opacus":
+        if (error.name or "").partition(".")[0] != "opacus":
             raise
         raise ParameterError(
             "privacy needs Opacus, which isn't installed", hint='pip install "colearn-torch-plugin[privacy]"'
