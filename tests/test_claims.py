@@ -12,6 +12,7 @@ import pytest
 
 from colearn_core import Plugins
 from colearn_core.config import ExperimentConfig, prepare
+from colearn_core.history import History
 from colearn_core.ledger import ASIDE, FileLedger
 
 ROOT = Path(__file__).parent.parent
@@ -98,16 +99,29 @@ MNIST = ROOT / "data" / "mnist"
 @pytest.mark.skipif(not MNIST.exists(), reason="MNIST isn't there; `make data` fetches it")
 @pytest.mark.parametrize(("proposals", "least"), [("round_robin", 0.91), ("approval", 0.93), ("everyone", 0.93)])
 def test_five_torch_learners_read_mnist_after_forty_rounds(proposals: str, least: float) -> None:
+    learner = {"name": "torch.mlp", "hidden": [100], "steps": 50, "batch_size": 32}
+    assert on_mnist(learner, proposals).mean_test() >= least
+
+
+@pytest.mark.skipif(not MNIST.exists(), reason="MNIST isn't there; `make data` fetches it")
+def test_five_private_torch_learners_read_mnist_after_forty_rounds() -> None:
+    privacy = {"target_epsilon": 3.0, "proposals": 40}
+    learner = {"name": "torch.mlp", "hidden": [100], "activation": "tanh", "learning_rate": 2.0}
+    history = on_mnist({**learner, "steps": 10, "batch_size": 512, "privacy": privacy}, "everyone")
+    assert history.mean_test() >= 0.9
+    assert all(2.9 < spent.epsilon <= 3 for spent in history.privacy[-1].values())
+
+
+def on_mnist(learner: dict[str, Any], proposals: str) -> History:
     values = {
         "data": {
             "name": "torch.idx",
             "images": str(MNIST / "train-images-idx3-ubyte"),
             "labels": str(MNIST / "train-labels-idx1-ubyte"),
         },
-        "learner": {"name": "torch.mlp", "hidden": [100], "steps": 50, "batch_size": 32},
+        "learner": learner,
         "learners": 5,
         "proposals": proposals,
         "seed": 1,
     }
-    experiment = prepare(ExperimentConfig.from_mapping(values, "test"), Plugins()).experiment()
-    assert experiment.run(40).history.mean_test() >= least
+    return prepare(ExperimentConfig.from_mapping(values, "test"), Plugins()).experiment().run(40).history

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ..config import ExperimentConfig, Prepared
     from ..experiment import Experiment
     from ..history import Run
+    from ..privacy import Spent
     from ..runs import RunFolder
     from .progress import Watch
 
@@ -106,6 +108,9 @@ def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_ba
     config = prepared.config
     watch = Watch()
     watch.say(_introduction(prepared))
+    budgets = experiment.cohort.spent().values()
+    if budgets:
+        watch.say(_promise(budgets))
     with prepared.new_ledger(folder.path) as ledger:
         experiment.ledger = ledger
         experiment.cohort.keep_budgets(folder.privacy_folder)
@@ -170,6 +175,13 @@ def _introduction(prepared: Prepared) -> str:
         f"Each round: {_described(c.proposals)} proposes, {_described(c.voting)} decides. "
         f"{c.rounds} rounds, seed {c.seed}."
     )
+
+
+def _promise(budgets: Collection[Spent]) -> str:
+    """What private learners keep to."""
+    targets = sorted({(b.target_epsilon, b.delta) for b in budgets})
+    limits = " or ".join(f"{epsilon:g} (delta {delta:g})" for epsilon, delta in targets)
+    return f"{len(budgets)} private learners; each spends at most an epsilon of {limits}."
 
 
 def _described(section: Any) -> str:
