@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from colearn_core.metrics import Metric, metric
 from colearn_core.scores import Part, Score, Scores
 from colearn_core.weights import Weights, mean
 
-from .tensors import Tensors, tensors_of
-from .workbench import ALIGNED_ROWS, Loss, MakeOptimizer, Workbench, workbench_for
+from .streamed import StreamedTensor
+from .tensors import MEMORY_LIMIT, Tensors, tensors_of
+from .workbench import ALIGNED_ROWS, Loss, MakeOptimizer, Precision, Workbench, workbench_for
 
 log = logging.getLogger(__name__)
 PARTS: tuple[Part, Part] = ("vote", "test")
@@ -42,8 +43,9 @@ class TorchLearner(Learner):
             experiment share one resident copy if they're given the same module or factory, or equal partials.
         optimizer: makes an optimiser for a list of parameters: ``partial(torch.optim.Adam, lr=1e-3)``.
         loss: a name of :data:`LOSSES`, or a callable from outputs and targets to a scalar tensor.
-        train: a pair of arrays or tensors (features, targets), a torch ``Dataset``, or a ``DataLoader``,
-            which is read once. Class numbers count from 0; without ``classes`` targets are values.
+        train: a pair of arrays or tensors (features, targets), a torch ``Dataset``, or a ``DataLoader``;
+            it's read once, or streamed where it takes more than ``memory_limit``. Class numbers count from 0;
+            without ``classes`` targets are values.
         vote: what it votes by; without it the learner abstains.
         test: what the current model is reported by.
         classes: the number of classes in the group; None for a regression.
@@ -54,6 +56,10 @@ class TorchLearner(Learner):
         keep_optimizer: go on with the optimiser's state from one proposal to the next; it's then part of
             :meth:`state`. By default each proposal begins with a fresh optimiser.
         device: ``cpu``, ``cuda``, ``cuda:1``, ...
+        precision: ``bfloat16`` to train with forward passes and losses in mixed precision (``torch.autocast``).
+            Weights, the optimiser and all scoring stay in float32, so that votes are comparable.
+        memory_limit: bytes of features, as float32, up to which each part of the data is held in memory. Larger
+            parts are streamed: read anew for each step and each scoring, with the same results.
 
     Raises:
         DataError: the data can't be learned from.
@@ -76,10 +82,14 @@ class TorchLearner(Learner):
         test_metric: str | None = None,
         keep_optimizer: bool = False,
         device: str = "cpu",
+        precision: Precision = "float32",
+        memory_limit: int = MEMORY_LIMIT,
     ) -> None:
         for name, value in (("steps_per_round", steps_per_round), ("batch_size", batch_size)):
             if value < 1:
                 raise ParameterError(f"{name} must be at least 1, not {value}")
+        if memory_limit < 0:
+            raise ParameterError(f"memory_limit must be a number of bytes, not {memory_limit}")
         self.optimizer = optimizer
         self.loss = _loss(loss)
         self.steps_per_round = steps_per_round
@@ -88,8 +98,10 @@ class TorchLearner(Learner):
         self.vote_metric = _metric(vote_metric or ("mse" if classes is None else "log_loss"), classes)
         self.test_metric = _metric(test_metric or ("mse" if classes is None else "accuracy"), classes)
         self.keep_optimizer = keep_optimizer
+        self.precision = _precision(precision)
+        self.memory_limit = memory_limit
         target = _device(device)
-        self.train = tensors_of("train", train, classes).to(target)
+        self.train = tensors_of("train", train, classes, memory_limit).to(target)
         if not len(self.train):
             raise DataError("a learner needs at least one sample to train on")
         self.vote, self.test = (self._held("vote", vote, target), self._held("test", test, target))
@@ -111,7 +123,9 @@ class TorchLearner(Learner):
 
     def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
         moments = self._moments if self.keep_optimizer else {}
-        trained = self.workbench.train(base, self._batches(rng), self.loss, self.optimizer, moments, rng)
+        trained = self.workbench.train(
+            base, self._batches(rng), self.loss, self.optimizer, moments, rng, self.precision
+        )
         return Proposal(trained, len(self.train))
 
     def test_weights(self, weights: Weights, part: Part) -> Score:
@@ -148,13 +162,14 @@ class TorchLearner(Learner):
     @classmethod
     def cohort(cls, learners: Sequence[Learner], names: Sequence[str] | None = None) -> Cohort:
         own = [learner for learner in learners if isinstance(learner, TorchLearner)]
-        alike = len({id(learner.workbench) for learner in own}) == 1
-        return TorchCohort(own, names) if alike and len(own) == len(learners) else LoopCohort(learners, names)
+        alike = len({id(learner.workbench) for learner in own}) == 1 and len(own) == len(learners)
+        held = not any(samples.streamed for learner in own for samples in (learner.vote, learner.test))
+        return TorchCohort(own, names) if alike and held else LoopCohort(learners, names)
 
     def _held(self, part: str, data: Any, device: torch.device) -> Tensors:
         if data is None:
             return Tensors(self.train.x[:0], self.train.y[:0])
-        found = tensors_of(part, data, self.classes).to(device)
+        found = tensors_of(part, data, self.classes, self.memory_limit).to(device)
         if found.x.shape[1:] != self.train.x.shape[1:]:
             raise DataError(
                 f"{part} samples have the shape {tuple(found.x.shape[1:])}, "
@@ -207,13 +222,13 @@ class TorchCohort(LoopCohort):
         return measure.score(self._targets[part], predictions, self._sizes[part])
 
 
-def _aligned(parts: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
+def _aligned(parts: Sequence[Tensor | StreamedTensor]) -> tuple[Tensor, NDArray[np.int64]]:
     """All learners' rows in one tensor, each beginning at an aligned row; and which rows are theirs."""
     room = [-(-len(part) // ALIGNED_ROWS) * ALIGNED_ROWS for part in parts]
-    together = parts[0].new_zeros((sum(room), *parts[0].shape[1:]))
+    together = parts[0][:0].new_zeros((sum(room), *parts[0].shape[1:]))
     starts = np.cumsum([0, *room[:-1]])
     for start, part in zip(starts, parts, strict=True):
-        together[start : start + len(part)] = part
+        together[start : start + len(part)] = part[:]
     rows = [start + np.arange(len(part)) for start, part in zip(starts, parts, strict=True)]
     return together, np.concatenate(rows)
 
@@ -241,6 +256,12 @@ def _metric(name: str, classes: int | None) -> Metric:
     if (found.needs == "values") != (classes is None):
         raise ParameterError(f"{name} can't score {'values' if classes is None else 'classes'}")
     return found
+
+
+def _precision(name: Precision) -> Precision:
+    if name not in get_args(Precision):
+        raise ParameterError(f"unknown precision {name!r}", hint=f"Known: {', '.join(get_args(Precision))}.")
+    return name
 
 
 def _device(name: str) -> torch.device:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import RLock
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
@@ -18,9 +18,12 @@ from colearn_core.errors import DataError, ParameterError, WeightsError
 from colearn_core.metrics import Needs
 from colearn_core.weights import Weights
 
+from .streamed import StreamedTensor
+
 Array = NDArray[Any]
 MakeOptimizer = Callable[[Any], torch.optim.Optimizer]
 Loss = Callable[[Tensor, Tensor], Tensor]
+Precision = Literal["float32", "bfloat16"]
 
 CHUNK_ROWS = 256
 """Rows of every forward pass that scores, the last one padded: products of other shapes end in other last bits."""
@@ -67,7 +70,7 @@ class Workbench:
         weights.check_like(self._model)
         weights.check_finite()
 
-    def check_samples(self, x: Tensor, outputs: int) -> None:
+    def check_samples(self, x: Tensor | StreamedTensor, outputs: int) -> None:
         """Raise DataError unless the module takes such samples and gives so many outputs for each.
 
         Args:
@@ -111,11 +114,13 @@ class Workbench:
         make_optimizer: MakeOptimizer,
         moments: dict[str, Array],
         rng: np.random.Generator,
+        precision: Precision = "float32",
     ) -> Weights:
         """Weights after training from ``base`` on these batches.
 
         Args:
             moments: the optimiser's state, by parameter and name; it's replaced by that after training.
+            precision: of the forward pass and the loss.
 
         Raises:
             FloatingPointError: the loss of a step isn't finite; the message names the step.
@@ -130,7 +135,8 @@ class Workbench:
             losses = []
             for x, y in batches:
                 optimizer.zero_grad()
-                value = loss(self.module(x), y)
+                with computing_in(precision, x.device):
+                    value = loss(self.module(x), y)
                 value.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 losses.append(value.detach())
@@ -139,7 +145,7 @@ class Workbench:
             moments.update(self._moments(optimizer))
             return self._taken()
 
-    def predict(self, weights: Weights, x: Tensor, needs: Needs, rows: Array | None = None) -> Array:
+    def predict(self, weights: Weights, x: Tensor | StreamedTensor, needs: Needs, rows: Array | None = None) -> Array:
         """What a metric needs of the predictions for ``x``, one row per sample.
 
         Args:
@@ -220,6 +226,14 @@ class Workbench:
             finally:
                 if torch.get_num_threads() != before:
                     torch.set_num_threads(before)
+
+
+def computing_in(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Where a forward pass and its loss go, and the backward pass doesn't: it follows the forward pass by itself.
+
+    bfloat16 has the range of float32, so small gradients don't vanish and losses need no scaling.
+    """
+    return nullcontext() if precision == "float32" else torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 @contextmanager
