@@ -109,7 +109,7 @@ class MapStyle:
         if isinstance(data, DataLoader):
             sized = hasattr(data.sampler, "__len__") and hasattr(data.batch_sampler, "__len__")
             return sized and MapStyle.readable(data.dataset)
-        numbered = isinstance(data, Dataset) and type(data).__getitem__ is not Dataset.__getitem__
+        numbered = getattr(type(data), "__getitem__", Dataset.__getitem__) is not Dataset.__getitem__
         return numbered and hasattr(data, "__len__") and not isinstance(data, IterableDataset)
 
     @property
@@ -141,15 +141,20 @@ class MapStyle:
         """Features to be read when they're needed, and the targets: all samples are read once for these."""
         numbers = self._numbers()
         with seeded_by(0), _plainly():
-            first, _ = self.samples(numbers[:1])
+            first, target = self.samples(numbers[:1])
             x = StreamedTensor(self.part, numbers, first.shape[1:], lambda numbers: self.samples(numbers)[0])
-            targets = []
+            # In one piece from the beginning: small pieces, kept from between large ones, keep the allocator from
+            # using the room of these again.
+            targets = target.new_empty((len(numbers), *target.shape[1:]))
             for start in range(0, len(numbers), ROWS_READ):
                 chunk = numbers[start : start + ROWS_READ]
                 features, y = self.samples(chunk)
                 x.checked(features, chunk)
-                targets.append(y)
-            return x, torch.cat(targets)
+                targets = targets.to(torch.promote_types(targets.dtype, y.dtype))
+                if y.shape != targets[start : start + ROWS_READ].shape:
+                    raise no_pairs(self.part, f"targets of samples from {chunk[0]} on have the shape {tuple(y.shape)}")
+                targets[start : start + ROWS_READ] = y
+            return x, targets
 
     def _numbers(self) -> Sequence[int]:
         if self._loader is None:
@@ -169,7 +174,7 @@ def streamed_array(part: str, values: Any) -> StreamedTensor:
     return StreamedTensor(part, range(len(values)), torch.Size(values.shape[1:]), read)
 
 
-def no_pairs(part: str, error: Exception) -> DataError:
+def no_pairs(part: str, error: Exception | str) -> DataError:
     return DataError(f"the {part} data aren't pairs of a sample and its target of equal shapes: {error}")
 
 

@@ -135,7 +135,7 @@ def _pairs(part: str, data: Any, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
                 f"and {kind} can't be streamed, as its samples can't be read by their number",
                 hint="Make it a map-style data set, with __getitem__ and __len__, or raise memory_limit.",
             )
-        yield x, y
+        yield x.float() if x.element_size() > BYTES else x, y
 
 
 def _features(part: str, values: Any, limit: int) -> Tensor | StreamedTensor:

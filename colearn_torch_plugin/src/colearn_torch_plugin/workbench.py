@@ -158,8 +158,7 @@ class Workbench:
                 self._put(weights)
                 self._loaded = weights
             self.module.eval()
-            chunks = [self._outputs(x[i : i + CHUNK_ROWS]) for i in range(0, len(x), CHUNK_ROWS)]
-            outputs = _array(chunks[0] if len(chunks) == 1 else torch.cat(chunks))[: len(x)]
+            outputs = _array(self._all_outputs(x))[: len(x)]
         found = outputs if rows is None else outputs[rows]
         if needs == "values":
             return found.reshape(len(found))
@@ -182,6 +181,17 @@ class Workbench:
             name = key.rpartition("/")[0]
             if name not in shapes or array.shape not in ((), shapes[name]):
                 raise WeightsError(f"{key!r} is no state of an optimiser of {type(self.module).__name__}")
+
+    def _all_outputs(self, x: Tensor | StreamedTensor) -> Tensor:
+        first = self._outputs(x[:CHUNK_ROWS])
+        if len(x) <= CHUNK_ROWS:
+            return first
+        # In one piece: with streamed features, small pieces kept from between large ones scatter the memory.
+        together = first.new_empty((len(x), *first.shape[1:]))
+        together[:CHUNK_ROWS] = first
+        for start in range(CHUNK_ROWS, len(x), CHUNK_ROWS):
+            together[start : start + CHUNK_ROWS] = self._outputs(x[start : start + CHUNK_ROWS])[: len(x) - start]
+        return together
 
     def _outputs(self, x: Tensor) -> Tensor:
         missing = CHUNK_ROWS - len(x)
