@@ -1,4 +1,4 @@
-"""Data that don't fit in memory are streamed, with the same results; and training in mixed precision."""
+"""Data that don't fit in memory are streamed, with the same results."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from colearn_core import Experiment, FileLedger, LoopCohort, Weights
+from colearn_core import Experiment, FileLedger, LoopCohort
 from colearn_core.errors import DataError, ParameterError
 from colearn_core.reference import blobs
 from colearn_torch_plugin import TorchCohort, TorchLearner
 from colearn_torch_plugin.streamed import StreamedTensor
 from colearn_torch_plugin.tensors import MEMORY_LIMIT, tensors_of
-from colearn_torch_plugin.workbench import Precision
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 RNG = partial(np.random.default_rng, 1)
@@ -354,70 +353,3 @@ def test_data_that_cannot_be_streamed_are_named(train: Any, message: str) -> Non
 def test_a_negative_limit_is_refused() -> None:
     with pytest.raises(ParameterError, match="memory_limit must be a number of bytes, not -1"):
         learner(arrays(), memory_limit=-1)
-
-
-# Mixed precision
-
-
-def test_training_in_bfloat16_keeps_weights_in_float32_and_repeats() -> None:
-    seen: list[torch.dtype] = []
-
-    class Seen(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            seen.append(x.dtype)
-            return x
-
-    model = nn.Sequential(nn.Linear(6, 8), Seen(), nn.Dropout(0.2), nn.Linear(8, 3))
-    found: dict[str, Weights] = {}
-    precisions: list[Precision] = ["float32", "bfloat16", "bfloat16"]
-    for precision in precisions:
-        party = TorchLearner(
-            model,
-            partial(torch.optim.Adam, lr=0.01),
-            "cross_entropy",
-            arrays(),
-            arrays(),
-            classes=3,
-            precision=precision,
-            keep_optimizer=True,
-        )
-        seen.clear()
-        weights = party.propose_weights(party.initial_weights(RNG()), RNG()).weights
-        assert set(seen) == {torch.float32 if precision == "float32" else torch.bfloat16}
-        assert {array.dtype for array in [*weights.values(), *party.state().values()]} == {np.dtype(np.float32)}
-        assert found.setdefault(precision, weights) == weights
-        seen.clear()
-        party.test_weights(weights, "vote")
-        assert set(seen) == {torch.float32}
-    assert found["float32"] != found["bfloat16"]
-
-
-def test_scores_do_not_depend_on_the_precision_of_training() -> None:
-    parties = [learner(arrays(), arrays(), precision=precision) for precision in ("float32", "bfloat16")]
-    weights = parties[0].initial_weights(RNG())
-    assert parties[0].test_weights(weights, "vote") == parties[1].test_weights(weights, "vote")
-
-
-def test_training_in_bfloat16_learns() -> None:
-    accuracies = []
-    for precision in ("float32", "bfloat16"):
-        party = learner(arrays(), test=arrays(), precision=precision, steps_per_round=200)
-        weights = party.propose_weights(party.initial_weights(RNG()), RNG()).weights
-        accuracies.append(party.test_weights(weights, "test").value)
-    assert accuracies[1] == pytest.approx(accuracies[0], abs=0.02)
-    assert accuracies[1] > 0.9
-
-
-@pytest.mark.parametrize("loss", ["mse", "huber"])
-def test_values_are_learned_in_bfloat16(loss: str) -> None:
-    x, _ = arrays()
-    pair = x, x.sum(1)
-    party = TorchLearner(lambda: nn.Linear(6, 1), SGD, loss, pair, pair, steps_per_round=50, precision="bfloat16")
-    base = party.initial_weights(RNG())
-    after = party.propose_weights(base, RNG()).weights
-    assert party.test_weights(after, "vote").value < 0.5 * party.test_weights(base, "vote").value
-
-
-def test_an_unknown_precision_is_named() -> None:
-    with pytest.raises(ParameterError, match="unknown precision 'float16'\nKnown: float32, bfloat16"):
-        learner(arrays(), precision="float16")
