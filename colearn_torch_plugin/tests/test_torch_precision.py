@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from colearn_core import Weights
 from colearn_core.errors import ParameterError
+from colearn_core.privacy import Privacy
 from colearn_core.reference import blobs
 from colearn_torch_plugin import TorchLearner
 from colearn_torch_plugin.workbench import Precision
@@ -95,3 +96,9 @@ def test_values_are_learned_in_bfloat16(loss: str) -> None:
 def test_an_unknown_precision_is_named() -> None:
     with pytest.raises(ParameterError, match="unknown precision 'float16'\nKnown: float32, bfloat16"):
         learner(arrays(), precision="float16")
+
+
+def test_private_training_in_bfloat16_is_refused() -> None:
+    privacy = Privacy(3.0, noise_multiplier=1.0)
+    with pytest.raises(ParameterError, match="precision = 'bfloat16' can't be private"):
+        learner(arrays(), precision="bfloat16", privacy=privacy)

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from colearn_core import Experiment, FileLedger, LoopCohort
 from colearn_core.errors import DataError, ParameterError
+from colearn_core.privacy import Privacy
 from colearn_core.reference import blobs
 from colearn_torch_plugin import TorchCohort, TorchLearner
 from colearn_torch_plugin.streamed import StreamedTensor
@@ -150,6 +151,20 @@ def test_values_are_streamed_too() -> None:
         found.append(party.test_weights(weights, "vote"))
     assert found[0] == found[1]
     assert found[0].samples == 600
+
+
+def test_private_learners_stream_too() -> None:
+    pytest.importorskip("opacus")
+    found = []
+    for limit in (MEMORY_LIMIT, 0):
+        party = learner(
+            Rows(*arrays()),
+            memory_limit=limit,
+            privacy=Privacy(50.0, noise_multiplier=1.0),
+            key=b"a key of 32 bytes" * 2,
+        )
+        found.append(party.propose_weights(party.initial_weights(RNG()), RNG()))
+    assert found[0] == found[1]
 
 
 # What is read, and when
@@ -304,22 +319,21 @@ def with_value(value: float, number: int) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("form", ["array", "memmap", "loader of a list", "data set", "loader with an order"])
-def test_values_that_are_not_finite_are_named_by_their_sample_when_read(form: str, tmp_path: Path) -> None:
+def test_values_that_are_not_finite_are_named_by_their_sample(form: str, tmp_path: Path) -> None:
     number = 17 if form == "loader with an order" else 582
     x, y = with_value(np.nan, 582)
     message = f"the vote features of sample {number} hold 2 values that aren't finite"
-    base = learner(arrays()).initial_weights(RNG())
     with pytest.raises(DataError, match=message):
-        learner(arrays(), FORMS[form](x, y, tmp_path), memory_limit=0).test_weights(base, "vote")
+        learner(arrays(), FORMS[form](x, y, tmp_path), memory_limit=0)
 
 
-def test_a_cohort_goes_on_when_a_sample_cannot_be_used() -> None:
-    good, bad = arrays(), with_value(np.inf, 300)
-    learners = [learner(good, good, memory_limit=0), learner(good, bad, memory_limit=0)]
-    cohort = TorchLearner.cohort(learners)
+def test_a_cohort_goes_on_when_data_change_for_the_worse() -> None:
+    good, bad = arrays(), arrays()
+    cohort = TorchLearner.cohort([learner(good, good, memory_limit=0), learner(good, bad, memory_limit=0)])
+    bad[0][300, 2] = np.inf
     scores = cohort.test([cohort.initial_weights(RNG())], "vote")
     assert np.isfinite(scores.values[0, 0])
-    assert "the vote features of sample 300" in scores.reasons[1]
+    assert "the vote features of sample 300 hold 1 values" in scores.reasons[1]
 
 
 class Uneven(Rows):

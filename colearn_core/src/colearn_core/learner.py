@@ -15,6 +15,7 @@ from .weights import Weights, mean
 
 if TYPE_CHECKING:
     from .cohort import Cohort
+    from .privacy import Budget
 
 
 class Proposal(NamedTuple):
@@ -46,6 +47,9 @@ class Learner(ABC):
 
     Equal proposals then combine to more than one of them, and their samples don't weigh them.
     """
+
+    budget: Budget | None = None
+    """What it may spend of its privacy; None for a learner that keeps none."""
 
     @abstractmethod
     def initial_weights(self, rng: np.random.Generator) -> Weights:

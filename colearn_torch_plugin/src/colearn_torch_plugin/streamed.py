@@ -164,14 +164,21 @@ class MapStyle:
 
 
 def streamed_array(part: str, values: Any) -> StreamedTensor:
-    """Rows of an array, such as a ``numpy.memmap``, or of a tensor, to be copied when they're needed."""
+    """Rows of an array, such as a ``numpy.memmap``, or of a tensor, to be copied when they're needed.
+
+    Raises:
+        DataError: values aren't finite; all are read once to see.
+    """
 
     def read(numbers: Sequence[int]) -> Tensor:
         if isinstance(values, Tensor):
             return values.detach()[torch.tensor(numbers, device=values.device)]
         return torch.from_numpy(np.asarray(values[np.array(numbers)]))
 
-    return StreamedTensor(part, range(len(values)), torch.Size(values.shape[1:]), read)
+    x = StreamedTensor(part, range(len(values)), torch.Size(values.shape[1:]), read)
+    for start in range(0, len(x), ROWS_READ):
+        x[start : start + ROWS_READ]  # checked, so that it isn't found out, and told to all, in some round
+    return x
 
 
 def no_pairs(part: str, error: Exception | str) -> DataError:
