@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from colearn_core.privacy import STATE_NAMES, Privacy
 from colearn_core.scores import Part, Score, Scores
 from colearn_core.weights import Weights, mean
 
-from .tensors import Tensors, tensors_of
-from .workbench import ALIGNED_ROWS, Loss, MakeOptimizer, Workbench, steps_over, workbench_for
+from .streamed import StreamedTensor
+from .tensors import MEMORY_LIMIT, Tensors, tensors_of
+from .workbench import ALIGNED_ROWS, Loss, MakeOptimizer, Precision, Workbench, steps_over, workbench_for
 
 if TYPE_CHECKING:
     from .private import Private
@@ -45,8 +46,9 @@ class TorchLearner(Learner):
             experiment share one resident copy if they're given the same module or factory, or equal partials.
         optimizer: makes an optimiser for a list of parameters: ``partial(torch.optim.Adam, lr=1e-3)``.
         loss: a name of :data:`LOSSES`, or a callable from outputs and targets to a scalar tensor.
-        train: a pair of arrays or tensors (features, targets), a torch ``Dataset``, or a ``DataLoader``,
-            which is read once. Class numbers count from 0; without ``classes`` targets are values.
+        train: a pair of arrays or tensors (features, targets), a torch ``Dataset``, or a ``DataLoader``;
+            it's read once, or streamed where it takes more than ``memory_limit``. Class numbers count from 0;
+            without ``classes`` targets are values.
         vote: what it votes by; without it the learner abstains.
         test: what the current model is reported by.
         classes: the number of classes in the group; None for a regression.
@@ -57,6 +59,10 @@ class TorchLearner(Learner):
         keep_optimizer: go on with the optimiser's state from one proposal to the next; it's then part of
             :meth:`state`. By default each proposal begins with a fresh optimiser.
         device: ``cpu``, ``cuda``, ``cuda:1``, ...
+        precision: ``bfloat16`` to train with forward passes and losses in mixed precision (``torch.autocast``).
+            Weights, the optimiser and all scoring stay in float32, so that votes are comparable.
+        memory_limit: bytes of features, as float32, up to which each part of the data is held in memory. Larger
+            parts are streamed: read anew for each step and each scoring, with the same results.
         privacy: train with differential privacy, within this budget; needs Opacus. Batches then hold
             ``batch_size`` samples on average, drawn anew for each step; the loss must be a mean over samples.
             Votes and scores are exact, and reveal something of the data they come from, unless they get noise
@@ -85,12 +91,16 @@ class TorchLearner(Learner):
         test_metric: str | None = None,
         keep_optimizer: bool = False,
         device: str = "cpu",
+        precision: Precision = "float32",
+        memory_limit: int = MEMORY_LIMIT,
         privacy: Privacy | None = None,
         key: bytes = b"",
     ) -> None:
         for name, value in (("steps_per_round", steps_per_round), ("batch_size", batch_size)):
             if value < 1:
                 raise ParameterError(f"{name} must be at least 1, not {value}")
+        if memory_limit < 0:
+            raise ParameterError(f"memory_limit must be a number of bytes, not {memory_limit}")
         self.optimizer = optimizer
         self.loss = _loss(loss)
         self.steps_per_round = steps_per_round
@@ -99,8 +109,10 @@ class TorchLearner(Learner):
         self.vote_metric = _metric(vote_metric or ("mse" if classes is None else "log_loss"), classes)
         self.test_metric = _metric(test_metric or ("mse" if classes is None else "accuracy"), classes)
         self.keep_optimizer = keep_optimizer
+        self.precision = _precision(precision)
+        self.memory_limit = memory_limit
         target = _device(device)
-        self.train = tensors_of("train", train, classes).to(target)
+        self.train = tensors_of("train", train, classes, memory_limit).to(target)
         if not len(self.train):
             raise DataError("a learner needs at least one sample to train on")
         self.vote, self.test = (self._held("vote", vote, target), self._held("test", test, target))
@@ -109,6 +121,11 @@ class TorchLearner(Learner):
         self._moments: dict[str, NDArray[Any]] = {}
         self.private: Private | None = None
         if privacy is not None:
+            if precision != "float32":
+                raise ParameterError(
+                    f"precision = {precision!r} can't be private: rounded norms of gradients are no bound",
+                    hint='Take precision = "float32".',
+                )
             module = self.workbench.module
             metrics = (self.vote_metric, self.test_metric)
             self.private = _private()(privacy, module, len(self.train), batch_size, steps_per_round, key, metrics)
@@ -129,7 +146,7 @@ class TorchLearner(Learner):
     def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
         moments = self._moments if self.keep_optimizer else {}
         if self.private is None:
-            steps = steps_over(self._batches(rng), self.loss)
+            steps = steps_over(self._batches(rng), self.loss, self.precision)
         else:
             noise = self.private.pay_for_proposal(base, Weights(moments), rng)
             steps = self.private.steps(self.train, self.loss, noise)
@@ -175,13 +192,14 @@ class TorchLearner(Learner):
     @classmethod
     def cohort(cls, learners: Sequence[Learner], names: Sequence[str] | None = None) -> Cohort:
         own = [learner for learner in learners if isinstance(learner, TorchLearner)]
-        alike = len({id(learner.workbench) for learner in own}) == 1
-        return TorchCohort(own, names) if alike and len(own) == len(learners) else LoopCohort(learners, names)
+        alike = len({id(learner.workbench) for learner in own}) == 1 and len(own) == len(learners)
+        held = not any(samples.streamed for learner in own for samples in (learner.vote, learner.test))
+        return TorchCohort(own, names) if alike and held else LoopCohort(learners, names)
 
     def _held(self, part: str, data: Any, device: torch.device) -> Tensors:
         if data is None:
             return Tensors(self.train.x[:0], self.train.y[:0])
-        found = tensors_of(part, data, self.classes).to(device)
+        found = tensors_of(part, data, self.classes, self.memory_limit).to(device)
         if found.x.shape[1:] != self.train.x.shape[1:]:
             raise DataError(
                 f"{part} samples have the shape {tuple(found.x.shape[1:])}, "
@@ -249,13 +267,13 @@ class TorchCohort(LoopCohort):
         return scores
 
 
-def _aligned(parts: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
+def _aligned(parts: Sequence[Tensor | StreamedTensor]) -> tuple[Tensor, NDArray[np.int64]]:
     """All learners' rows in one tensor, each beginning at an aligned row; and which rows are theirs."""
     room = [-(-len(part) // ALIGNED_ROWS) * ALIGNED_ROWS for part in parts]
-    together = parts[0].new_zeros((sum(room), *parts[0].shape[1:]))
+    together = parts[0][:0].new_zeros((sum(room), *parts[0].shape[1:]))
     starts = np.cumsum([0, *room[:-1]])
     for start, part in zip(starts, parts, strict=True):
-        together[start : start + len(part)] = part
+        together[start : start + len(part)] = part[:]
     rows = [start + np.arange(len(part)) for start, part in zip(starts, parts, strict=True)]
     return together, np.concatenate(rows)
 
@@ -285,6 +303,12 @@ def _metric(name: str, classes: int | None) -> Metric:
     if (found.needs == "values") != (classes is None):
         raise ParameterError(f"{name} can't score {'values' if classes is None else 'classes'}")
     return found
+
+
+def _precision(name: Precision) -> Precision:
+    if name not in get_args(Precision):
+        raise ParameterError(f"unknown precision {name!r}", hint=f"Known: {', '.join(get_args(Precision))}.")
+    return name
 
 
 def _device(name: str) -> torch.device:

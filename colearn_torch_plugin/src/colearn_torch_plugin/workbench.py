@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import RLock
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
@@ -18,11 +18,14 @@ from colearn_core.errors import DataError, ParameterError, WeightsError
 from colearn_core.metrics import Needs
 from colearn_core.weights import Weights
 
+from .streamed import StreamedTensor
+
 Array = NDArray[Any]
 MakeOptimizer = Callable[[Any], torch.optim.Optimizer]
 Loss = Callable[[Tensor, Tensor], Tensor]
 Steps = Callable[[nn.Module, torch.optim.Optimizer], list[Tensor]]
 """Runs the steps of a proposal, and gives the loss of each."""
+Precision = Literal["float32", "bfloat16"]
 
 CHUNK_ROWS = 256
 """Rows of every forward pass that scores, the last one padded: products of other shapes end in other last bits."""
@@ -69,7 +72,7 @@ class Workbench:
         weights.check_like(self._model)
         weights.check_finite()
 
-    def check_samples(self, x: Tensor, outputs: int) -> None:
+    def check_samples(self, x: Tensor | StreamedTensor, outputs: int) -> None:
         """Raise DataError unless the module takes such samples and gives so many outputs for each.
 
         Args:
@@ -134,7 +137,7 @@ class Workbench:
             moments.update(self._moments(optimizer))
             return self._taken()
 
-    def predict(self, weights: Weights, x: Tensor, needs: Needs, rows: Array | None = None) -> Array:
+    def predict(self, weights: Weights, x: Tensor | StreamedTensor, needs: Needs, rows: Array | None = None) -> Array:
         """What a metric needs of the predictions for ``x``, one row per sample.
 
         Args:
@@ -147,8 +150,7 @@ class Workbench:
                 self._put(weights)
                 self._loaded = weights
             self.module.eval()
-            chunks = [self._outputs(x[i : i + CHUNK_ROWS]) for i in range(0, len(x), CHUNK_ROWS)]
-            outputs = _array(chunks[0] if len(chunks) == 1 else torch.cat(chunks))[: len(x)]
+            outputs = _array(self._all_outputs(x))[: len(x)]
         found = outputs if rows is None else outputs[rows]
         if needs == "values":
             return found.reshape(len(found))
@@ -171,6 +173,17 @@ class Workbench:
             name = key.rpartition("/")[0]
             if name not in shapes or array.shape not in ((), shapes[name]):
                 raise WeightsError(f"{key!r} is no state of an optimiser of {type(self.module).__name__}")
+
+    def _all_outputs(self, x: Tensor | StreamedTensor) -> Tensor:
+        first = self._outputs(x[:CHUNK_ROWS])
+        if len(x) <= CHUNK_ROWS:
+            return first
+        # In one piece: with streamed features, small pieces kept from between large ones scatter the memory.
+        together = first.new_empty((len(x), *first.shape[1:]))
+        together[:CHUNK_ROWS] = first
+        for start in range(CHUNK_ROWS, len(x), CHUNK_ROWS):
+            together[start : start + CHUNK_ROWS] = self._outputs(x[start : start + CHUNK_ROWS])[: len(x) - start]
+        return together
 
     def _outputs(self, x: Tensor) -> Tensor:
         missing = CHUNK_ROWS - len(x)
@@ -217,6 +230,14 @@ class Workbench:
                     torch.set_num_threads(before)
 
 
+def computing_in(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Where a forward pass and its loss go, and the backward pass doesn't: it follows the forward pass by itself.
+
+    bfloat16 has the range of float32, so small gradients don't vanish and losses need no scaling.
+    """
+    return nullcontext() if precision == "float32" else torch.autocast(device.type, dtype=torch.bfloat16)
+
+
 @contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's own generators, which dropout draws from, and put them back after."""
@@ -253,14 +274,19 @@ def _array(tensor: Tensor) -> Array:
     return np.array(tensor.detach().cpu().numpy())
 
 
-def steps_over(batches: Iterable[tuple[Tensor, Tensor]], loss: Loss) -> Steps:
-    """One step of the optimiser for each batch."""
+def steps_over(batches: Iterable[tuple[Tensor, Tensor]], loss: Loss, precision: Precision = "float32") -> Steps:
+    """One step of the optimiser for each batch.
+
+    Args:
+        precision: of forward passes and losses.
+    """
 
     def run(module: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
         losses = []
         for x, y in batches:
             optimizer.zero_grad()
-            value = loss(module(x), y)
+            with computing_in(precision, x.device):
+                value = loss(module(x), y)
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             losses.append(value.detach())
