@@ -16,7 +16,7 @@ from colearn_core.data import PrivateData
 from colearn_core.privacy import Privacy
 
 from .learner import TorchLearner
-from .workbench import MakeOptimizer
+from .workbench import MakeOptimizer, Precision
 
 MakeModule = Callable[[], nn.Module]
 
@@ -41,6 +41,7 @@ class Training:
     vote_metric: Annotated[str | None, "What learners vote by (log_loss, accuracy, f1, roc_auc; mse, r2)"] = None
     test_metric: Annotated[str | None, "What the current model is reported by"] = None
     device: Annotated[str, "Where to compute: cpu, cuda, cuda:1, ..."] = "cpu"
+    precision: Annotated[Precision, "Of forward passes in training; scoring is always in float32"] = "float32"
     privacy: Annotated[
         Privacy | None, "Differential privacy, such as {target_epsilon = 3, proposals = 40}; needs Opacus"
     ] = None
@@ -57,6 +58,7 @@ class Training:
             vote_metric=self.vote_metric,
             test_metric=self.test_metric,
             device=self.device,
+            precision=self.precision,
             privacy=self.privacy,
         )
 
