@@ -61,7 +61,7 @@ def as_state_dict(module: nn.Module, weights: Weights) -> bytes:
 
 
 def as_onnx(module: nn.Module, samples: Tensor) -> bytes:
-    """The module as an ONNX model, whose ``input`` and ``output`` take any number of samples.
+    """The module as an ONNX model, whose ``input`` and ``output`` take one sample or more.
 
     Its outputs are the module's own: for classes logits, whose softmax gives the probabilities.
 
