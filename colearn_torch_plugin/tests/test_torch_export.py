@@ -114,6 +114,16 @@ def test_onnx_is_well_formed_and_names_its_input_and_output(learner: TorchLearne
     assert shape == [0, *learner.train.x.shape[1:]]  # 0 for any number
 
 
+class FixedLength(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.last(x).reshape(len(x), 3)
+        return found
+
+
 class Attention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -149,7 +159,21 @@ class Enlarging(nn.Module):
         return found
 
 
-@pytest.mark.parametrize("model", [Attention, BothWays, Enlarging])
+class Watched(FixedLength):
+    """With hooks, as Opacus hangs them up to see the gradients of single samples; and with tied layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
+        self.second.weight = self.first.weight
+        self.second.register_full_backward_hook(lambda *_: None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.last(self.second(self.first(x)))
+        return found
+
+
+@pytest.mark.parametrize("model", [Attention, BothWays, Enlarging, Watched])
 def test_all_sorts_of_networks_are_exported(model: type[nn.Module]) -> None:
     party = learner_of(model)
     weights = trained(party)
@@ -166,16 +190,6 @@ class Unsupported(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         found: Tensor = self.last(torch.linalg.svdvals(x.reshape(-1, 2, 3)))
-        return found
-
-
-class FixedLength(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.last = nn.Linear(6, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.last(x).reshape(len(x), 3)
         return found
 
 

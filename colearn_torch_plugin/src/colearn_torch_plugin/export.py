@@ -67,7 +67,7 @@ def as_onnx(module: nn.Module, samples: Tensor) -> bytes:
     computes in Python, such as ``len(x)``, is a constant in a trace, so that is compared with the module.
 
     Args:
-        module: ready to predict.
+        module: nobody else's; it's moved to the CPU and can't be trained any more.
         samples: at least one. They are only compared by, and none of their values gets into the result.
 
     Raises:
@@ -75,7 +75,7 @@ def as_onnx(module: nn.Module, samples: Tensor) -> bytes:
         ColearnError: the module can't be exported; the message names it and the cause.
     """
     _check_installed()
-    module = module.cpu().eval()
+    module = module.cpu().eval().requires_grad_(False)
     zeros = torch.zeros(TRACED, *samples.shape[1:])
     with _exporting():
         exported = _written(module, zeros)
@@ -114,7 +114,8 @@ def _difference(module: nn.Module, traced_with: Tensor, x: Tensor) -> str:
 
     Torch itself compares, as onnx's own evaluator is wrong about some operators (1.23: grouped ConvTranspose).
     """
-    traced = torch.jit.trace(module, traced_with, check_trace=False)  # type: ignore[no-untyped-call]
+    # As a function, as modules with hooks are refused.
+    traced = torch.jit.trace(lambda x: module(x), traced_with, check_trace=False)  # type: ignore[no-untyped-call]
     expected = module(x)
     try:
         found = traced(x)
