@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from colearn_core.privacy import Privacy
 from colearn_core.testing import LearnerContract, PluginContract
 from colearn_torch_plugin import plugin
 
@@ -40,6 +41,22 @@ class TestDropoutAndAdam(LearnerContract):
 class TestMomentum(LearnerContract):
     component = "torch.mlp"
     parameters = {"momentum": 0.9, "learning_rate": 0.02, "keep_optimizer": True}
+
+
+class TestPrivateTraining(LearnerContract):
+    component = "torch.mlp"
+    parameters = {"privacy": Privacy(target_epsilon=1000.0, noise_multiplier=0.7)}
+
+
+class TestPrivateScores(LearnerContract):
+    component = "torch.mlp"
+    parameters = {"privacy": Privacy(target_epsilon=1000.0, noise_multiplier=0.7, score_noise_multiplier=1.0)}
+    expected_failures = {"scores_are_means_over_samples": "of one sample, the noise is as large as the score"}
+
+
+class TestPrivateCnn(LearnerContract):
+    component = "torch.cnn"
+    parameters = {"privacy": Privacy(target_epsilon=1000.0, noise_multiplier=0.7)}
 
 
 class TestCnn(LearnerContract):

@@ -16,6 +16,7 @@ from colearn_core.data import PrivateData, Samples
 from colearn_core.errors import Abstention
 from colearn_core.learner import Learner, Proposal
 from colearn_core.metrics import Metric, metric
+from colearn_core.privacy import Budget, Privacy, SampledGaussian
 from colearn_core.reference import SoftmaxRegression
 from colearn_core.scores import Part, Score, Scores
 from colearn_core.testing import Subject
@@ -366,6 +367,51 @@ class ScoresByAccuracy(SoftmaxRegression):
         self.vote_metric = metric("accuracy")
 
 
+class Paying(SoftmaxRegression):
+    """Pays for its proposals from a privacy budget: correct, but for the noise, which no check can see."""
+
+    budget: Budget
+
+    def __init__(self, data: PrivateData, **parameters: Any) -> None:
+        super().__init__(data, **parameters)
+        privacy = Privacy(target_epsilon=100.0, noise_multiplier=1.0)
+        self.budget = Budget(privacy, lambda done, delta: float(sum(d.steps for d in done)))
+
+    def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
+        self.budget.spend("a proposal", {self.answer(base, rng): SampledGaussian(1.0, 1.0, 1)})
+        return super().propose_weights(base, rng)
+
+    def answer(self, base: Weights, rng: np.random.Generator) -> bytes:
+        return self.budget.answer(b"secret", base.digest.encode(), rng.bytes(16))
+
+    def state(self) -> Weights:
+        return Weights(self.budget.state())
+
+    def restore(self, state: Weights) -> None:
+        self.budget.restore(state)
+
+
+class ForgetsWhatItSpent(Paying):
+    def state(self) -> Weights:
+        return Weights({})
+
+    def restore(self, state: Weights) -> None:
+        super(Paying, self).restore(state)
+
+
+class PaysTwice(Paying):
+    paid = 0
+
+    def answer(self, base: Weights, rng: np.random.Generator) -> bytes:
+        self.paid += 1
+        return super().answer(base, rng)[:-1] + bytes([self.paid])
+
+
+class PaysNothing(Paying):
+    def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
+        return super(Paying, self).propose_weights(base, rng)
+
+
 def _mutant(learner: type[Learner], fault: str, origin: str = "", survives: str | None = None) -> Mutant:
     return Mutant(learner.__name__, "learners", fault, Subject(learner), origin, survives)
 
@@ -415,9 +461,13 @@ MUTANTS = [
     _mutant(KnowsOnlyItsOwnClasses, "one class to vote by raises"),
     _mutant(MakesUpAScore, "without vote data the score is zero, not none"),
     _mutant(LeavesOutMissingClasses, "classes that it lacks are missing in its proposal"),
+    _mutant(ForgetsWhatItSpent, "privacy spent isn't in its state"),
+    _mutant(PaysTwice, "one proposal, given twice, costs privacy twice"),
+    _mutant(PaysNothing, "a private proposal costs no privacy"),
 ]
 CONTROLS = [
     _mutant(SoftmaxRegression, ""),
+    _mutant(Paying, ""),
     _mutant(BatchedLoss, ""),
     _mutant(Momentum, ""),
     _mutant(AddsUp, ""),

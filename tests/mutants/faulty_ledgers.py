@@ -15,6 +15,7 @@ from mutant import Mutant
 from colearn_core.errors import LedgerError
 from colearn_core.history import History
 from colearn_core.ledger import FileLedger, Ledger
+from colearn_core.privacy import Spent
 from colearn_core.rounds import RoundRecord, Standing
 from colearn_core.testing import Subject
 from colearn_core.voting import ABSTAIN, REJECT
@@ -298,6 +299,16 @@ class ClosesOnce(FileLedger):
         super().close()
 
 
+class ForgetsPrivacy(FileLedger):
+    def _newly_spent(self, privacy: Mapping[int, Spent]) -> dict[str, Any]:
+        return {}
+
+
+class SpendsInTheWrongName(FileLedger):
+    def _newly_spent(self, privacy: Mapping[int, Spent]) -> dict[str, Any]:
+        return super()._newly_spent({i + 1: spent for i, spent in privacy.items()})
+
+
 def _mutant(ledger: type[Ledger], fault: str, origin: str = "") -> Mutant:
     return Mutant(ledger.__name__, "ledgers", fault, Subject(ledger), origin)
 
@@ -329,5 +340,7 @@ MUTANTS = [
     _mutant(ForgetsWhenClosed, "closing forgets the rounds"),
     _mutant(ReadsThroughAnOpenFile, "a closed ledger can't be read"),
     _mutant(ClosesOnce, "closing twice raises"),
+    _mutant(ForgetsPrivacy, "privacy spent isn't recorded"),
+    _mutant(SpendsInTheWrongName, "privacy spent is put down to another learner"),
 ]
 CONTROLS = [_mutant(ledger, "") for ledger in (FileLedger, MemoryLedger, PickledLedger, RefusesAtTheBeginning)]

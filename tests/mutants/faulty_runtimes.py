@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from mutant import Mutant
@@ -12,6 +13,7 @@ from mutant import Mutant
 from colearn_core.cohort import Cohort, LoopCohort, Proposals, reason
 from colearn_core.errors import WeightsError
 from colearn_core.learner import Learner, Proposal
+from colearn_core.privacy import Spent
 from colearn_core.scores import Part, Scores
 from colearn_core.streams import Streams
 from colearn_core.testing import Subject
@@ -294,6 +296,16 @@ class TrainsTwice(LoopCohort):
         return super().propose(learners, base, round, streams)
 
 
+class ForgetsBudgets(LoopCohort):
+    def spent(self) -> dict[int, Spent]:
+        return {}
+
+
+class KeepsNoJournals(LoopCohort):
+    def keep_budgets(self, folder: Path) -> None:
+        pass
+
+
 def _mutant(runtime: type[Cohort], fault: str, origin: str = "") -> Mutant:
     return Mutant(runtime.__name__, "runtimes", fault, Subject(runtime), origin)
 
@@ -303,6 +315,8 @@ MUTANTS = [
     _mutant(LetsVotersFail, "a voter that raises ends the run", FETCH),
     _mutant(ScoresTwice, "all weights are scored twice", FETCH),
     _mutant(TrainsTwice, "proposers are asked twice"),
+    _mutant(ForgetsBudgets, "privacy spent isn't told"),
+    _mutant(KeepsNoJournals, "privacy spent isn't kept on disk"),
     _mutant(ScoresInAnotherOrder, "scores are put down to other learners"),
     _mutant(RanksCandidates, "scores are put down to other candidates"),
     _mutant(ScoresInHalfPrecision, "scores are rounded"),

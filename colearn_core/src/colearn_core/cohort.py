@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from .errors import Abstention, ConfigError
 from .learner import Learner, Proposal
 from .metrics import Metric
+from .privacy import Spent
 from .scores import Part, Scores
 from .streams import Streams
 from .weights import Weights
@@ -61,6 +63,17 @@ class Cohort(ABC):
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         """Merge proposals as the learners' kind of model requires."""
 
+    def spent(self) -> dict[int, Spent]:
+        """What each learner that keeps a privacy budget has spent of it."""
+        return {}
+
+    def keep_budgets(self, folder: Path) -> None:
+        """Write what learners spend to a file for each in this folder, before they spend it.
+
+        Raises:
+            LedgerError: a file can't be written.
+        """
+
 
 class LoopCohort(Cohort):
     """Learners in this process, asked one after the other.
@@ -84,6 +97,7 @@ class LoopCohort(Cohort):
                     f"{name} scores by {learner.vote_metric.name} and {learner.test_metric.name}, "
                     f"{self.names[0]} by {self.vote_metric.name} and {self.test_metric.name}: scores must be comparable"
                 )
+        self._budgets = {i: x.budget for i, x in enumerate(self.learners) if x.budget is not None}
 
     def initial_weights(self, rng: np.random.Generator) -> Weights:
         weights = self.learners[0].initial_weights(rng)
@@ -130,6 +144,13 @@ class LoopCohort(Cohort):
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         return self.learners[0].combine(base, proposals)
+
+    def spent(self) -> dict[int, Spent]:
+        return {i: budget.spent for i, budget in self._budgets.items()}
+
+    def keep_budgets(self, folder: Path) -> None:
+        for i, budget in self._budgets.items():
+            budget.keep(folder / f"{self.names[i]}.jsonl")
 
 
 def _number(learner: int, value: Any, kind: type[float] | type[int], reasons: dict[int, str]) -> float:

@@ -108,7 +108,7 @@ class ExperimentConfig(BaseModel):
         return decides
 
     def to_toml(self) -> str:
-        return tomli_w.dumps(_plain(self.model_dump(exclude_none=True), for_json=False))
+        return tomli_w.dumps(_plain(self.model_dump(), for_json=False))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -234,9 +234,9 @@ def _chosen(plugins: Plugins, kind: str, section: Section) -> Chosen:
 
 
 def _plain(value: Any, for_json: bool) -> Any:
-    """A value in the types of TOML or JSON; JSON has no infinity, so it's written as text."""
+    """A value in the types of TOML or JSON; TOML has no null, and JSON no infinity: that is written as text."""
     if isinstance(value, Mapping):
-        return {key: _plain(item, for_json) for key, item in value.items()}
+        return {key: _plain(item, for_json) for key, item in value.items() if for_json or item is not None}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, for_json) for item in value]
     if isinstance(value, float) and for_json and not isfinite(value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -87,12 +87,19 @@ class Dataset:
 
 @dataclass(frozen=True)
 class PrivateData:
-    """What one learner holds: it trains on ``train``, votes by ``vote``, reports on ``test``."""
+    """What one learner holds: it trains on ``train``, votes by ``vote``, reports on ``test``.
+
+    Attributes:
+        task: what is to be predicted.
+        key: a secret of this learner alone, from which private learners draw their noise. That of a simulated
+            learner comes from the experiment's seed, so that runs repeat. Without one they draw their own.
+    """
 
     train: Samples
     vote: Samples
     test: Samples
     task: Task
+    key: bytes = field(default=b"", repr=False)
 
     @staticmethod
     def pooled(parts: Sequence[PrivateData]) -> PrivateData:
@@ -102,6 +109,7 @@ class PrivateData:
             Samples.joined([p.vote for p in parts]),
             Samples.joined([p.test for p in parts]),
             parts[0].task,
+            b"".join(p.key for p in parts),
         )
 
 
@@ -141,15 +149,18 @@ def partition(
     """
     parts = splitter.split(dataset.labels(), learners, streams.generator("split"))
     _check_partition(splitter, parts, learners, len(dataset.samples))
-    return [_private(dataset, part, holdout, streams.generator("holdout", learner=i)) for i, part in enumerate(parts)]
+    return [
+        _private(dataset, part, holdout, streams.generator("holdout", learner=i), streams.key("privacy", i))
+        for i, part in enumerate(parts)
+    ]
 
 
-def _private(dataset: Dataset, part: Array, holdout: Holdout, rng: np.random.Generator) -> PrivateData:
+def _private(dataset: Dataset, part: Array, holdout: Holdout, rng: np.random.Generator, key: bytes) -> PrivateData:
     train, vote, test = (dataset.samples.take(part[indices]) for indices in holdout.divide(len(part), rng))
     if dataset.fit_transform is not None:
         transform = dataset.fit_transform(train.x)
         train, vote, test = (Samples(transform(s.x), s.y) for s in (train, vote, test))
-    return PrivateData(train, vote, test, dataset.task)
+    return PrivateData(train, vote, test, dataset.task, key)
 
 
 def _check_partition(splitter: Splitter, parts: Sequence[Array], learners: int, samples: int) -> None:

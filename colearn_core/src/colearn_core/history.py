@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .metrics import Metric
+from .privacy import Spent
 from .rounds import RoundRecord, Standing
 from .scores import weighted_mean
 from .voting import Vote
@@ -32,6 +34,7 @@ class History:
         votes: each learner's vote on the leading candidate, one row per round.
         vote_scores, test_scores: each learner's scores of the weights in force, one row per round
             and the initial row.
+        privacy: what each private learner has spent, one row per round and the initial row.
     """
 
     names: tuple[str, ...]
@@ -48,6 +51,7 @@ class History:
     votes: list[NDArray[np.int8]] = field(default_factory=list)
     vote_scores: list[NDArray[np.float32]] = field(default_factory=list)
     test_scores: list[NDArray[np.float32]] = field(default_factory=list)
+    privacy: list[Mapping[int, Spent]] = field(default_factory=list)
 
     @staticmethod
     def begin(names: tuple[str, ...], standing: Standing) -> History:
@@ -56,6 +60,7 @@ class History:
         )
         history.vote_scores.append(standing.vote.values[:, 0])
         history.test_scores.append(standing.test.values[:, 0])
+        history.privacy.append(standing.privacy)
         return history
 
     def add(self, record: RoundRecord) -> None:
@@ -66,7 +71,7 @@ class History:
             votes = record.votes[:, leader]
         if record.accepted:
             adopted = record.standing.vote.values[:, 0], record.standing.test.values[:, 0]
-        self.add_row(record.round, record.proposers, label, authors, votes, adopted)
+        self.add_row(record.round, record.proposers, label, authors, votes, adopted, record.standing.privacy)
 
     def add_row(
         self,
@@ -76,12 +81,14 @@ class History:
         authors: tuple[int, ...],
         votes: NDArray[np.int8] | None,
         adopted: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+        privacy: Mapping[int, Spent],
     ) -> None:
         """Add a round.
 
         Args:
             votes: on the leading candidate; None without one.
             adopted: vote and test scores of the weights that were adopted; None if none were.
+            privacy: what each private learner has spent by now.
         """
         self.round.append(round)
         self.accepted.append(adopted is not None)
@@ -93,6 +100,7 @@ class History:
         vote, test = (self.vote_scores[-1], self.test_scores[-1]) if adopted is None else adopted
         self.vote_scores.append(vote)
         self.test_scores.append(test)
+        self.privacy.append(privacy)
 
     def mean_vote(self, row: int = -1) -> float:
         return weighted_mean(self.vote_scores[row], self.vote_samples)
@@ -118,7 +126,7 @@ class History:
     def columns(self) -> dict[str, list[Any]]:
         """One value per round, ready for a data frame: ``pandas.DataFrame(history.columns())``."""
         rows = range(1, len(self.round) + 1)
-        return {
+        columns: dict[str, list[Any]] = {
             "round": list(self.round),
             "accepted": list(self.accepted),
             "trainings": list(self.trainings),
@@ -130,6 +138,9 @@ class History:
             f"vote_{self.vote_metric.name}": [self.mean_vote(row) for row in rows],
             f"test_{self.test_metric.name}": [self.mean_test(row) for row in rows],
         }
+        if self.privacy[0]:
+            columns["epsilon"] = [max(spent.epsilon for spent in self.privacy[row].values()) for row in rows]
+        return columns
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,7 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """The outcome in numbers that JSON can hold (None where there's no score)."""
         h = self.history
+        private = h.privacy[-1].values()
         return {
             "rounds": len(h.round),
             "accepted": sum(h.accepted),
@@ -159,9 +171,15 @@ class Run:
                 "initial": number_or_none(h.mean_test(0)),
                 "final": number_or_none(h.mean_test()),
             },
+            **({"privacy": _most(private)} if private else {}),
             "seconds": round(self.seconds, 3),
             "weights": self.weights.digest,
         }
+
+
+def _most(spent: Iterable[Spent]) -> dict[str, float]:
+    """The worst that any learner has spent."""
+    return {"epsilon": max(s.epsilon for s in spent), "delta": max(s.delta for s in spent)}
 
 
 def number_or_none(value: float) -> float | None:

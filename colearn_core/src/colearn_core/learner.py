@@ -15,6 +15,7 @@ from .weights import Weights, mean
 
 if TYPE_CHECKING:
     from .cohort import Cohort
+    from .privacy import Budget
 
 
 class Proposal(NamedTuple):
@@ -49,6 +50,9 @@ class Learner(ABC):
 
     export_formats: tuple[str, ...] = ("safetensors",)
     """What :meth:`export_model` can write."""
+
+    budget: Budget | None = None
+    """What it may spend of its privacy; None for a learner that keeps none."""
 
     @abstractmethod
     def initial_weights(self, rng: np.random.Generator) -> Weights:

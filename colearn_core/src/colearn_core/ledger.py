@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .errors import LedgerError
 from .history import History
 from .metrics import metric
+from .privacy import SampledGaussian, Spent
 from .rounds import RoundRecord, Standing
 from .voting import Vote
 from .weights import Weights
@@ -76,6 +77,7 @@ class FileLedger(Ledger):
         self.folder = Path(folder)
         self.path = self.folder / "ledger.jsonl"
         self._previous = ""
+        self._privacy: Mapping[int, Spent] = {}
         if self.path.exists():
             raise LedgerError(f"{self.path} exists; a ledger is never overwritten")
         try:
@@ -88,20 +90,19 @@ class FileLedger(Ledger):
         self, about: Mapping[str, Any], names: tuple[str, ...], standing: Standing, aside: Mapping[str, Any]
     ) -> None:
         self._keep(standing.weights, 0)
-        self._write(
-            {
-                "colearn": FORMAT,
-                "round": 0,
-                **about,
-                "learners": list(names),
-                "metrics": {"vote": standing.vote.metric.name, "test": standing.test.metric.name},
-                "samples": {"vote": standing.vote.samples.tolist(), "test": standing.test.samples.tolist()},
-                "weights": standing.weights.digest,
-                "scores": {"vote": _numbers(standing.vote.values[:, 0]), "test": _numbers(standing.test.values[:, 0])},
-                "abstentions": _by_number({**standing.test.reasons, **standing.vote.reasons}),
-            },
-            aside,
-        )
+        line = {
+            "colearn": FORMAT,
+            "round": 0,
+            **about,
+            "learners": list(names),
+            "metrics": {"vote": standing.vote.metric.name, "test": standing.test.metric.name},
+            "samples": {"vote": standing.vote.samples.tolist(), "test": standing.test.samples.tolist()},
+            "weights": standing.weights.digest,
+            "scores": {"vote": _numbers(standing.vote.values[:, 0]), "test": _numbers(standing.test.values[:, 0])},
+            "abstentions": _by_number({**standing.test.reasons, **standing.vote.reasons}),
+        }
+        self._write(line | self._newly_spent(standing.privacy), aside)
+        self._privacy = standing.privacy
 
     def append(self, record: RoundRecord) -> None:
         standing = record.standing
@@ -129,7 +130,9 @@ class FileLedger(Ledger):
         }
         if record.accepted:
             line["test"] = _numbers(standing.test.values[:, 0])
-        self._write(line, {"seconds": {k: round(v, 6) for k, v in record.seconds.items()}})
+        seconds = {name: round(value, 6) for name, value in record.seconds.items()}
+        self._write(line | self._newly_spent(standing.privacy), {"seconds": seconds})
+        self._privacy = standing.privacy
 
     def history(self) -> History:
         return LedgerFile.read(self.path).history()
@@ -150,6 +153,11 @@ class FileLedger(Ledger):
 
     def _weights_path(self, digest: str) -> Path:
         return self.folder / "weights" / f"{digest}.safetensors"
+
+    def _newly_spent(self, privacy: Mapping[int, Spent]) -> dict[str, Any]:
+        """The totals of those that spent something since the last line."""
+        new = {str(i): spent._asdict() for i, spent in privacy.items() if spent != self._privacy.get(i)}
+        return {"privacy": new} if new else {}
 
     def _keep(self, weights: Weights, round: int) -> None:
         path = self._weights_path(weights.digest)
@@ -211,6 +219,7 @@ class LedgerFile:
         )
         history.vote_scores.append(_array(first["scores"]["vote"]))
         history.test_scores.append(_array(first["scores"]["test"]))
+        history.privacy.append(_spent(first))
         for line in self.rounds:
             label, authors, votes, adopted = "", (), None, None
             if line["leader"] is not None:
@@ -219,7 +228,8 @@ class LedgerFile:
                 votes = np.array([VOTES[letter] for letter in leader["votes"]], dtype=np.int8)
                 if line["accepted"]:
                     adopted = _array(leader["scores"]), _array(line["test"])
-            history.add_row(line["round"], tuple(line["proposers"]), label, authors, votes, adopted)
+            privacy = {**history.privacy[-1], **_spent(line)}
+            history.add_row(line["round"], tuple(line["proposers"]), label, authors, votes, adopted, privacy)
         return history
 
 
@@ -276,6 +286,13 @@ def _numbers(values: NDArray[np.float32]) -> list[float | None]:
 
 def _array(numbers: list[float | None]) -> NDArray[np.float32]:
     return np.array([np.nan if v is None else v for v in numbers], dtype=np.float32)
+
+
+def _spent(line: Mapping[str, Any]) -> dict[int, Spent]:
+    return {
+        int(i): Spent(**{**spent, "mechanisms": tuple(SampledGaussian(*m) for m in spent["mechanisms"])})
+        for i, spent in line.get("privacy", {}).items()
+    }
 
 
 def _by_number(reasons: Mapping[int, str]) -> dict[str, str]:

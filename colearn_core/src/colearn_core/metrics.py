@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ class Metric:
             ``probabilities`` (shape ``(n, classes)``) or ``values`` (regression, shape ``(n,)``).
         per_sample: ``(targets, predictions) -> (n,)`` when the score is a mean over samples.
         whole: ``(targets, predictions) -> float`` when it isn't; NaN where it's undefined.
+        largest: the largest absolute score that a sample can have.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Metric:
     needs: Needs
     per_sample: Callable[[Array, Array], Array] | None = None
     whole: Callable[[Array, Array], float] | None = None
+    largest: float = inf
 
     def score(self, targets: Array, predictions: Array, sizes: Array) -> NDArray[np.float64]:
         """One score per learner for samples that lie one learner after the other.
@@ -130,7 +133,7 @@ def _f1(targets: Array, labels: Array) -> float:
 METRICS: Mapping[str, Metric] = {
     m.name: m
     for m in (
-        Metric("accuracy", True, "labels", per_sample=_accuracy),
+        Metric("accuracy", True, "labels", per_sample=_accuracy, largest=1.0),
         Metric("log_loss", False, "probabilities", per_sample=_log_loss),
         Metric("mse", False, "values", per_sample=_squared_error),
         Metric("r2", True, "values", whole=_r2),

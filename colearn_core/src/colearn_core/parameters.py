@@ -27,7 +27,7 @@ class Parameter:
 
     @property
     def type_name(self) -> str:
-        bare = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
+        bare = _bare(self.type)
         return bare.__name__ if isinstance(bare, type) and not get_args(bare) else str(bare).replace("typing.", "")
 
     def __str__(self) -> str:
@@ -76,12 +76,35 @@ def checked(
             continue
         try:
             result[name] = _adapter(parameter.type).validate_python(values[name])
+        except ParameterError as error:  # a value that the parameter's own class refuses
+            raise ParameterError(f"{where}: {error}") from None
         except ValidationError as error:
-            what = error.errors()[0]["msg"]
-            raise ParameterError(
-                f"{where}: {name} = {values[name]!r} is no {parameter.type_name}: {what}", hint=listing
-            ) from None
+            raise _refusal(parameter, values[name], error.errors()[0], where, listing) from None
     return result
+
+
+def _refusal(parameter: Parameter, value: Any, cause: Any, where: str, listing: str) -> ParameterError:
+    """What is wrong with a value; of a table, which of its keys."""
+    table = next((t for t in (parameter.type, *get_args(_bare(parameter.type))) if is_dataclass(t)), None)
+    if table is None or not isinstance(value, Mapping) or not cause["loc"]:
+        return ParameterError(
+            f"{where}: {parameter.name} = {value!r} is no {parameter.type_name}: {cause['msg']}", hint=listing
+        )
+    known: Any = table
+    keys = ", ".join(map(str, parameters_of(known)))
+    key = next((part for part in cause["loc"] if part in value), cause["loc"][-1])
+    if cause["type"] == "unexpected_keyword_argument":
+        return ParameterError(f"{where}: {parameter.name} has no key {key!r}", hint=f"Keys: {keys}.")
+    if cause["type"] in ("missing_argument", "missing"):
+        return ParameterError(f"{where}: {parameter.name} needs the key {key!r}", hint=f"Keys: {keys}.")
+    return ParameterError(
+        f"{where}: {parameter.name}.{key} = {cause['input']!r}: {cause['msg']}", hint=f"Keys: {keys}."
+    )
+
+
+def _bare(type_: Any) -> Any:
+    """The type without its help text."""
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
 
 
 def _adapter(type_: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cohort import Cohort, Proposals
+from .privacy import Spent
 from .proposing import Candidate, ProposalStrategy
 from .scores import Scores
 from .streams import Streams
@@ -18,11 +19,16 @@ from .weights import Weights
 
 
 class Standing(NamedTuple):
-    """The weights in force, with every learner's scores of them (one column each)."""
+    """The weights in force, with every learner's scores of them (one column each).
+
+    Attributes:
+        privacy: what each learner that keeps a privacy budget has spent so far.
+    """
 
     weights: Weights
     vote: Scores
     test: Scores
+    privacy: Mapping[int, Spent] = {}
 
 
 class CandidateRecord(NamedTuple):
@@ -45,7 +51,7 @@ class RoundRecord(NamedTuple):
         scores: the learners' vote scores of the candidates, of the same shape.
         abstentions: who couldn't score, and why, where it gave a reason.
         decision: the outcome.
-        standing: the weights in force after the round, with their scores.
+        standing: the weights in force after the round, with their scores, and the privacy spent.
         seconds: wall-clock time of proposing, of voting, and of the whole round.
     """
 
@@ -81,7 +87,7 @@ def begin(cohort: Cohort, streams: Streams, weights: Weights | None = None) -> S
 
 def assess(cohort: Cohort, weights: Weights) -> Standing:
     """Put weights in force: everyone scores them on vote and test data."""
-    return Standing(weights, cohort.test([weights], "vote"), cohort.test([weights], "test"))
+    return Standing(weights, cohort.test([weights], "vote"), cohort.test([weights], "test"), cohort.spent())
 
 
 def play(
@@ -118,6 +124,8 @@ def play(
         untested = not standing.test.samples.any() and not standing.test.reasons  # nobody has test data
         test = standing.test if untested else cohort.test([adopted], "test")
         standing = Standing(adopted, scores.candidate(decision.leader), test)
+    if spent := cohort.spent():
+        standing = standing._replace(privacy=spent)
     return RoundRecord(
         round=round,
         proposers=tuple(proposers),

@@ -25,6 +25,11 @@ class RunFolder:
         return self.path / "ledger.jsonl"
 
     @property
+    def privacy_folder(self) -> Path:
+        """What private learners spend, a journal for each."""
+        return self.path / "privacy"
+
+    @property
     def picture_file(self) -> Path:
         return self.path / "plot.png"
 

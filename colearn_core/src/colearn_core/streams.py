@@ -26,8 +26,17 @@ class Streams:
     def generator(self, purpose: str, round: int = 0, learner: int | None = None) -> np.random.Generator:
         """Return a fresh generator for this key; asking twice gives the same draws twice."""
         key = f"{self.seed}/{purpose}/{round}/{'' if learner is None else learner}"
-        seed: Any = _Digest(key.encode())  # numpy's stubs know of SeedSequence only
-        return np.random.Generator(np.random.PCG64(seed))
+        return generator_of(key.encode())
+
+    def key(self, purpose: str, learner: int) -> bytes:
+        """A key for a learner's own randomness; whoever knows the seed knows it."""
+        return blake2b(f"{self.seed}/{purpose}/key/{learner}".encode(), digest_size=32).digest()
+
+
+def generator_of(key: bytes) -> np.random.Generator:
+    """A fresh generator whose state is the key's digest."""
+    seed: Any = _Digest(key)  # numpy's stubs know of SeedSequence only
+    return np.random.Generator(np.random.PCG64(seed))
 
 
 class _Digest(ISeedSequence):

@@ -70,7 +70,7 @@ class SklearnLearner(Learner):
         features = arrays[0].shape[1] if arrays[0].ndim == 2 else 0
         own = {part: _samples(part, pairs.get(part), features, labels) for part in ("train", "vote", "test")}
         task = Task(() if labels is None else tuple(map(str, labels)))
-        data = PrivateData(**own, task=task)
+        data = PrivateData(own["train"], own["vote"], own["test"], task)
         self._set_up(estimator, data, epochs, samples_per_proposal, vote_metric, test_metric, state)
         self.labels = labels
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,17 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colearn_core.cohort import Cohort, LoopCohort
+from colearn_core.cohort import Cohort, LoopCohort, reason
 from colearn_core.data import PrivateData
-from colearn_core.errors import DataError, ParameterError
+from colearn_core.errors import DataError, ParameterError, WeightsError
 from colearn_core.learner import Learner, Proposal
 from colearn_core.metrics import Metric, metric
+from colearn_core.privacy import STATE_NAMES, Privacy
 from colearn_core.scores import Part, Score, Scores
 from colearn_core.weights import Weights, mean
 
 from . import export
 from .tensors import Tensors, tensors_of
-from .workbench import ALIGNED_ROWS, Loss, MakeOptimizer, Workbench, workbench_for
+from .workbench import ALIGNED_ROWS, Loss, MakeOptimizer, Workbench, steps_over, workbench_for
+
+if TYPE_CHECKING:
+    from .private import Private
 
 log = logging.getLogger(__name__)
 PARTS: tuple[Part, Part] = ("vote", "test")
@@ -55,10 +58,16 @@ class TorchLearner(Learner):
         keep_optimizer: go on with the optimiser's state from one proposal to the next; it's then part of
             :meth:`state`. By default each proposal begins with a fresh optimiser.
         device: ``cpu``, ``cuda``, ``cuda:1``, ...
+        privacy: train with differential privacy, within this budget; needs Opacus. Batches then hold
+            ``batch_size`` samples on average, drawn anew for each step; the loss must be a mean over samples.
+            Votes and scores are exact, and reveal something of the data they come from, unless they get noise
+            as well: see docs/privacy.md.
+        key: a secret from which a private learner draws its noise, for this learner and these settings alone.
+            By default a fresh one: nobody can compute the noise, and no run can be repeated.
 
     Raises:
         DataError: the data can't be learned from.
-        ParameterError: the module, a metric or the device won't do.
+        ParameterError: the module, a metric, the device or the privacy won't do.
     """
 
     def __init__(
@@ -77,6 +86,8 @@ class TorchLearner(Learner):
         test_metric: str | None = None,
         keep_optimizer: bool = False,
         device: str = "cpu",
+        privacy: Privacy | None = None,
+        key: bytes = b"",
     ) -> None:
         for name, value in (("steps_per_round", steps_per_round), ("batch_size", batch_size)):
             if value < 1:
@@ -97,6 +108,12 @@ class TorchLearner(Learner):
         self.workbench: Workbench = workbench_for(model, target)
         self.workbench.check_samples(self.train.x, classes or 1)
         self._moments: dict[str, NDArray[Any]] = {}
+        self.private: Private | None = None
+        if privacy is not None:
+            module = self.workbench.module
+            metrics = (self.vote_metric, self.test_metric)
+            self.private = _private()(privacy, module, len(self.train), batch_size, steps_per_round, key, metrics)
+            self.budget = self.private.budget
 
     @classmethod
     def of(
@@ -105,15 +122,19 @@ class TorchLearner(Learner):
         """A learner for data that an experiment has divided."""
         classes = len(data.task.classes) or None
         loss = more.pop("loss", None) or ("mse" if classes is None else "cross_entropy")
-        return cls(model, optimizer, loss, data.train, data.vote, data.test, classes=classes, **more)
+        return cls(model, optimizer, loss, data.train, data.vote, data.test, classes=classes, key=data.key, **more)
 
     def initial_weights(self, rng: np.random.Generator) -> Weights:
         return self.workbench.initial(rng)
 
     def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
         moments = self._moments if self.keep_optimizer else {}
-        trained = self.workbench.train(base, self._batches(rng), self.loss, self.optimizer, moments, rng)
-        return Proposal(trained, len(self.train))
+        if self.private is None:
+            steps = steps_over(self._batches(rng), self.loss)
+        else:
+            noise = self.private.pay_for_proposal(base, Weights(moments), rng)
+            steps = self.private.steps(self.train, self.loss, noise)
+        return Proposal(self.workbench.train(base, steps, self.optimizer, moments, rng), len(self.train))
 
     def test_weights(self, weights: Weights, part: Part) -> Score:
         samples = self.vote if part == "vote" else self.test
@@ -121,6 +142,8 @@ class TorchLearner(Learner):
             return Score(float("nan"), 0)
         measure = self.vote_metric if part == "vote" else self.test_metric
         predictions = self.workbench.predict(weights, samples.x, measure.needs)
+        if self.private is not None and self.private.scores_are_noisy:
+            return Score(self.private.score(measure, samples.targets, predictions, weights, part), len(samples))
         score = measure.score(samples.targets, predictions, np.array([len(samples)]))
         return Score(float(score[0]), len(samples))
 
@@ -134,13 +157,17 @@ class TorchLearner(Learner):
         return Weights({**mean(floats, [p.samples for p in proposals]), **largest})
 
     def state(self) -> Weights:
-        return Weights(self._moments)
+        return Weights({**self._moments, **(self.budget.state() if self.budget is not None else {})})
 
     def restore(self, state: Weights) -> None:
-        if not self.keep_optimizer:
-            super().restore(state)
-        self.workbench.check_moments(state)
-        self._moments = dict(state)
+        spent = {name: array for name, array in state.items() if name in STATE_NAMES}
+        moments = {name: array for name, array in state.items() if name not in spent}
+        if (moments and not self.keep_optimizer) or (spent and self.budget is None):
+            raise WeightsError(f"this {type(self).__name__} keeps no state such as {next(iter(state))!r}")
+        self.workbench.check_moments(moments)
+        if self.budget is not None:
+            self.budget.restore(spent)
+        self._moments = moments
 
     def module_with(self, weights: Weights) -> nn.Module:
         """A copy of the module with these weights, ready to predict; its ``state_dict()`` is torch's own."""
@@ -200,6 +227,9 @@ class TorchCohort(LoopCohort):
     def __init__(self, learners: Sequence[TorchLearner], names: Sequence[str] | None = None) -> None:
         super().__init__(learners, names)
         self._workbench = learners[0].workbench
+        self._noisy = {
+            i: x.private for i, x in enumerate(learners) if x.private is not None and x.private.scores_are_noisy
+        }
         held = {"vote": [x.vote for x in learners], "test": [x.test for x in learners]}
         self._x: dict[Part, Tensor] = {}
         self._rows: dict[Part, NDArray[np.int64]] = {}
@@ -216,16 +246,28 @@ class TorchCohort(LoopCohort):
         sizes = self._sizes[part]
         if not candidates or not sizes.any():
             return Scores(measure, np.full((len(self), len(candidates)), np.nan, np.float32), sizes)
+        reasons: dict[int, str] = {}
         try:
-            columns = [self._column(weights, part, measure) for weights in candidates]
+            columns = [self._column(weights, part, measure, reasons) for weights in candidates]
         except Exception:  # one candidate that doesn't fit must not spoil the others: each is asked alone
             log.debug("the fused pass failed", exc_info=True)
             return super().test(candidates, part)
-        return Scores(measure, np.column_stack(columns), sizes)
+        return Scores(measure, np.column_stack(columns), sizes, reasons)
 
-    def _column(self, weights: Weights, part: Part, measure: Metric) -> NDArray[np.float64]:
+    def _column(self, weights: Weights, part: Part, measure: Metric, reasons: dict[int, str]) -> NDArray[np.float64]:
         predictions = self._workbench.predict(weights, self._x[part], measure.needs, self._rows[part])
-        return measure.score(self._targets[part], predictions, self._sizes[part])
+        targets, sizes = self._targets[part], self._sizes[part]
+        scores = measure.score(targets, predictions, sizes)
+        for i, private in self._noisy.items():
+            end = int(sizes[: i + 1].sum())
+            own = slice(end - int(sizes[i]), end)
+            if sizes[i]:
+                try:
+                    scores[i] = private.score(measure, targets[own], predictions[own], weights, part)
+                except Exception as error:  # an abstention of this learner only
+                    scores[i] = np.nan
+                    reasons.setdefault(i, reason(error))
+        return scores
 
 
 def _aligned(parts: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
@@ -239,22 +281,24 @@ def _aligned(parts: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
     return together, np.concatenate(rows)
 
 
-def optimizer_of(
-    name: Literal["sgd", "adam", "adamw"], learning_rate: float, momentum: float, weight_decay: float
-) -> MakeOptimizer:
-    """A factory of optimisers by name; momentum is SGD's."""
-    if name == "sgd":
-        return partial(torch.optim.SGD, lr=learning_rate, momentum=momentum, weight_decay=weight_decay)
-    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-    return partial(kind, lr=learning_rate, weight_decay=weight_decay)
-
-
 def _loss(loss: str | Loss) -> Loss:
     if not isinstance(loss, str):
         return loss
     if loss not in LOSSES:
         raise ParameterError(f"unknown loss {loss!r}", hint=f"Known losses: {', '.join(LOSSES)}.")
     return LOSSES[loss]
+
+
+def _private() -> type[Private]:
+    try:
+        from .private import Private  # here, as Opacus takes seconds to import and is an extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "opacus":
+            raise
+        raise ParameterError(
+            "privacy needs Opacus, which isn't installed", hint='pip install "colearn-torch-plugin[privacy]"'
+        ) from None
+    return Private
 
 
 def _metric(name: str, classes: int | None) -> Metric:

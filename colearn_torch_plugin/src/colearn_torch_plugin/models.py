@@ -8,218 +8,105 @@ from importlib import import_module
 from math import isqrt
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from colearn_core.data import PrivateData
 from colearn_core.errors import DataError, ParameterError
 
-from .learner import TorchLearner, optimizer_of
+from .training import MakeModule, trained
 
-Optimizer = Annotated[Literal["sgd", "adam", "adamw"], "Optimiser"]
-Rate = Annotated[float, Gt(0), "Learning rate"]
-Momentum = Annotated[float, Ge(0), "Momentum of sgd"]
-Decay = Annotated[float, Ge(0), "Weight decay"]
-Steps = Annotated[int, Ge(1), "Steps of the optimiser for a proposal, the same for all learners"]
-BatchSize = Annotated[int, Ge(1), "Samples per step of the optimiser"]
-Keep = Annotated[bool, "Keep the optimiser's state between proposals; else it begins anew with each"]
-Loss = Annotated[
-    Literal["cross_entropy", "mse", "huber"] | None, "cross_entropy for classes; mse (the default) or huber for values"
-]
-VoteMetric = Annotated[str | None, "What learners vote by (log_loss, accuracy, f1, roc_auc; mse, r2)"]
-TestMetric = Annotated[str | None, "What the current model is reported by"]
-Device = Annotated[str, "Where to compute: cpu, cuda, cuda:1, ..."]
 Image = Annotated[
     tuple[int, int, int] | None, "Channels, height and width; by default what the samples' shape says, or a square"
 ]
+Activation = Annotated[
+    Literal["relu", "tanh"], "tanh suits differential privacy better (Papernot et al. 2020, arXiv 2007.14191)"
+]
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 Channels = Annotated[tuple[int, ...], "Channels of each stage; each but the first halves the image"]
 
 
-def linear(
-    data: PrivateData,
-    optimizer: Optimizer = "sgd",
-    learning_rate: Rate = 0.1,
-    momentum: Momentum = 0.0,
-    weight_decay: Decay = 0.0,
-    batch_size: BatchSize = 8,
-    steps: Steps = 20,
-    loss: Loss = None,
-    keep_optimizer: Keep = False,
-    vote_metric: VoteMetric = None,
-    test_metric: TestMetric = None,
-    device: Device = "cpu",
-) -> TorchLearner:
+@trained(batch_size=8)
+def linear(data: PrivateData) -> MakeModule:
     """A linear model: logistic regression for classes, linear regression for values."""
-    inputs, outputs = _inputs(data), _outputs(data)
-    return TorchLearner.of(
-        data,
-        partial(_perceptron, inputs, (), outputs, 0.0),
-        optimizer_of(optimizer, learning_rate, momentum, weight_decay),
-        loss=loss,
-        steps_per_round=steps,
-        batch_size=batch_size,
-        vote_metric=vote_metric,
-        test_metric=test_metric,
-        keep_optimizer=keep_optimizer,
-        device=device,
-    )
+    return partial(_perceptron, _inputs(data), (), _outputs(data))
 
 
+@trained(batch_size=8)
 def mlp(
     data: PrivateData,
     hidden: Annotated[tuple[int, ...], "Neurons of each hidden layer"] = (64,),
     dropout: Annotated[float, Ge(0), "Share of neurons left out in training"] = 0.0,
-    optimizer: Optimizer = "sgd",
-    learning_rate: Rate = 0.1,
-    momentum: Momentum = 0.0,
-    weight_decay: Decay = 0.0,
-    batch_size: BatchSize = 8,
-    steps: Steps = 20,
-    loss: Loss = None,
-    keep_optimizer: Keep = False,
-    vote_metric: VoteMetric = None,
-    test_metric: TestMetric = None,
-    device: Device = "cpu",
-) -> TorchLearner:
-    """A multi-layer perceptron with ReLU."""
-    inputs, outputs = _inputs(data), _outputs(data)
+    activation: Activation = "relu",
+) -> MakeModule:
+    """A multi-layer perceptron."""
     if any(width < 1 for width in hidden):
         raise ParameterError(f"hidden layers need at least one neuron each, not {list(hidden)}")
     if not 0 <= dropout < 1:
         raise ParameterError(f"dropout must be at least 0 and less than 1, not {dropout}")
-    return TorchLearner.of(
-        data,
-        partial(_perceptron, inputs, hidden, outputs, dropout),
-        optimizer_of(optimizer, learning_rate, momentum, weight_decay),
-        loss=loss,
-        steps_per_round=steps,
-        batch_size=batch_size,
-        vote_metric=vote_metric,
-        test_metric=test_metric,
-        keep_optimizer=keep_optimizer,
-        device=device,
-    )
+    return partial(_perceptron, _inputs(data), hidden, _outputs(data), dropout, activation)
 
 
+@trained(learning_rate=0.05, momentum=0.5)
 def cnn(
     data: PrivateData,
     channels: Channels = (16, 32),
     hidden: Annotated[int, Ge(1), "Neurons of the dense layer"] = 64,
     image: Image = None,
-    optimizer: Optimizer = "sgd",
-    learning_rate: Rate = 0.05,
-    momentum: Momentum = 0.5,
-    weight_decay: Decay = 0.0,
-    batch_size: BatchSize = 16,
-    steps: Steps = 20,
-    loss: Loss = None,
-    keep_optimizer: Keep = False,
-    vote_metric: VoteMetric = None,
-    test_metric: TestMetric = None,
-    device: Device = "cpu",
-) -> TorchLearner:
+    activation: Activation = "relu",
+) -> MakeModule:
     """A small convolutional network: 3 × 3 convolutions, max pooling, one dense layer."""
-    shape, outputs = _image(data, image, channels), _outputs(data)
-    return TorchLearner.of(
-        data,
-        partial(_convolutions, shape, channels, hidden, outputs),
-        optimizer_of(optimizer, learning_rate, momentum, weight_decay),
-        loss=loss,
-        steps_per_round=steps,
-        batch_size=batch_size,
-        vote_metric=vote_metric,
-        test_metric=test_metric,
-        keep_optimizer=keep_optimizer,
-        device=device,
-    )
+    return partial(_convolutions, _image(data, image, channels), channels, hidden, _outputs(data), activation)
 
 
+@trained(learning_rate=0.05, momentum=0.5)
 def resnet(
     data: PrivateData,
     channels: Channels = (16, 32),
     groups: Annotated[int, Ge(1), "Groups of each GroupNorm; it must divide all channels"] = 4,
     image: Image = None,
-    optimizer: Optimizer = "sgd",
-    learning_rate: Rate = 0.05,
-    momentum: Momentum = 0.5,
-    weight_decay: Decay = 0.0,
-    batch_size: BatchSize = 16,
-    steps: Steps = 20,
-    loss: Loss = None,
-    keep_optimizer: Keep = False,
-    vote_metric: VoteMetric = None,
-    test_metric: TestMetric = None,
-    device: Device = "cpu",
-) -> TorchLearner:
+) -> MakeModule:
     """A small residual network (He et al. 2016, arXiv 1512.03385) with GroupNorm (Wu and He 2018, arXiv
     1803.08494), which, unlike BatchNorm, keeps no statistics of anyone's samples."""
-    shape, outputs = _image(data, image, channels), _outputs(data)
+    shape = _image(data, image, channels)
     uneven = [width for width in channels if width % groups]
     if uneven:
         raise ParameterError(f"groups = {groups} doesn't divide {uneven[0]} channels")
-    return TorchLearner.of(
-        data,
-        partial(_residual, shape, channels, groups, outputs),
-        optimizer_of(optimizer, learning_rate, momentum, weight_decay),
-        loss=loss,
-        steps_per_round=steps,
-        batch_size=batch_size,
-        vote_metric=vote_metric,
-        test_metric=test_metric,
-        keep_optimizer=keep_optimizer,
-        device=device,
-    )
+    return partial(_residual, shape, channels, groups, _outputs(data))
 
 
+@trained()
 def module(
     data: PrivateData,
     module: Annotated[str, 'A function without arguments that makes it: "my_package.models:make_model"'],
-    optimizer: Optimizer = "sgd",
-    learning_rate: Rate = 0.1,
-    momentum: Momentum = 0.0,
-    weight_decay: Decay = 0.0,
-    batch_size: BatchSize = 16,
-    steps: Steps = 20,
-    loss: Loss = None,
-    keep_optimizer: Keep = False,
-    vote_metric: VoteMetric = None,
-    test_metric: TestMetric = None,
-    device: Device = "cpu",
-) -> TorchLearner:
+) -> MakeModule:
     """Any torch module of yours; for classes its outputs are logits, one for each class."""
-    return TorchLearner.of(
-        data,
-        _factory(module),
-        optimizer_of(optimizer, learning_rate, momentum, weight_decay),
-        loss=loss,
-        steps_per_round=steps,
-        batch_size=batch_size,
-        vote_metric=vote_metric,
-        test_metric=test_metric,
-        keep_optimizer=keep_optimizer,
-        device=device,
-    )
+    return _factory(module)
 
 
-def _perceptron(inputs: int, hidden: tuple[int, ...], outputs: int, dropout: float) -> nn.Module:
+def _perceptron(
+    inputs: int, hidden: tuple[int, ...], outputs: int, dropout: float = 0.0, activation: str = "relu"
+) -> nn.Module:
     layers: list[nn.Module] = [nn.Flatten()]
     for width in hidden:
-        layers += [nn.Linear(inputs, width), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
+        layers += [nn.Linear(inputs, width), ACTIVATIONS[activation](), *([nn.Dropout(dropout)] if dropout else [])]
         inputs = width
     return nn.Sequential(*layers, nn.Linear(inputs, outputs))
 
 
-def _convolutions(shape: tuple[int, int, int], channels: tuple[int, ...], hidden: int, outputs: int) -> nn.Module:
+def _convolutions(
+    shape: tuple[int, int, int], channels: tuple[int, ...], hidden: int, outputs: int, activation: str
+) -> nn.Module:
     layers: list[nn.Module] = [_Shaped(shape)]
     before, height, width = shape
     for stage, after in enumerate(channels):
-        layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
+        layers += [nn.Conv2d(before, after, 3, padding=1), ACTIVATIONS[activation]()]
         if stage:
             layers.append(nn.MaxPool2d(2))
             height, width = height // 2, width // 2
         before = after
     dense = nn.Linear(before * height * width, hidden)
-    return nn.Sequential(*layers, nn.Flatten(), dense, nn.ReLU(), nn.Linear(hidden, outputs))
+    return nn.Sequential(*layers, nn.Flatten(), dense, ACTIVATIONS[activation](), nn.Linear(hidden, outputs))
 
 
 def _residual(shape: tuple[int, int, int], channels: tuple[int, ...], groups: int, outputs: int) -> nn.Module:

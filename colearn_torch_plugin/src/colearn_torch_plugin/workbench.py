@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from threading import RLock
@@ -21,6 +21,8 @@ from colearn_core.weights import Weights
 Array = NDArray[Any]
 MakeOptimizer = Callable[[Any], torch.optim.Optimizer]
 Loss = Callable[[Tensor, Tensor], Tensor]
+Steps = Callable[[nn.Module, torch.optim.Optimizer], list[Tensor]]
+"""Runs the steps of a proposal, and gives the loss of each."""
 
 CHUNK_ROWS = 256
 """Rows of every forward pass that scores, the last one padded: products of other shapes end in other last bits."""
@@ -106,15 +108,15 @@ class Workbench:
     def train(
         self,
         base: Weights,
-        batches: Iterator[tuple[Tensor, Tensor]],
-        loss: Loss,
+        steps: Steps,
         make_optimizer: MakeOptimizer,
         moments: dict[str, Array],
         rng: np.random.Generator,
     ) -> Weights:
-        """Weights after training from ``base`` on these batches.
+        """Weights after training from ``base``.
 
         Args:
+            steps: does the training.
             moments: the optimiser's state, by parameter and name; it's replaced by that after training.
 
         Raises:
@@ -127,14 +129,7 @@ class Workbench:
             self.module.train()
             optimizer = make_optimizer([p for p in self.module.parameters() if p.requires_grad])
             self._restore(optimizer, moments)
-            losses = []
-            for x, y in batches:
-                optimizer.zero_grad()
-                value = loss(self.module(x), y)
-                value.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                losses.append(value.detach())
-            _check_losses(losses)
+            _check_losses(steps(self.module, optimizer))
             moments.clear()
             moments.update(self._moments(optimizer))
             return self._taken()
@@ -258,7 +253,25 @@ def _array(tensor: Tensor) -> Array:
     return np.array(tensor.detach().cpu().numpy())
 
 
+def steps_over(batches: Iterable[tuple[Tensor, Tensor]], loss: Loss) -> Steps:
+    """One step of the optimiser for each batch."""
+
+    def run(module: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
+        losses = []
+        for x, y in batches:
+            optimizer.zero_grad()
+            value = loss(module(x), y)
+            value.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            losses.append(value.detach())
+        return losses
+
+    return run
+
+
 def _check_losses(losses: list[Tensor]) -> None:
+    if not losses:  # all batches of a private learner were empty
+        return
     finite = torch.isfinite(torch.stack(losses))
     if not finite.all():
         step = int((~finite).nonzero()[0])

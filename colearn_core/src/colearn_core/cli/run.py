@@ -108,6 +108,7 @@ def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_ba
     watch.say(_introduction(prepared))
     with prepared.new_ledger(folder.path) as ledger:
         experiment.ledger = ledger
+        experiment.cohort.keep_budgets(folder.privacy_folder)
         for warning in _warnings(prepared):
             watch.say(f"Note: {warning}")
         with Interrupts(watch) as interrupts, watch.rounds(config.rounds, len(experiment.cohort)) as on_round:

@@ -10,6 +10,7 @@ from rich.table import Table
 from ..baselines import Baseline
 from ..history import History
 from ..metrics import Metric
+from ..privacy import Spent
 
 MOST_LEARNERS = 25
 """A table with more rows than that is cut to the first ones; the ledger and the picture have all."""
@@ -24,6 +25,9 @@ def learners_table(history: History) -> Table:
         table.add_column(column, justify="right")
     table.add_column(f"vote {h.vote_metric.name}", justify="right")
     table.add_column(f"test {h.test_metric.name}", justify="right")
+    private = h.privacy[-1]
+    if private:
+        table.add_column(f"epsilon (delta {max(s.delta for s in private.values()):g})", justify="right")
     votes = np.array(h.votes) if h.votes else np.zeros((0, len(h.names)))
     for i, name in enumerate(h.names[:MOST_LEARNERS]):
         table.add_row(
@@ -34,6 +38,7 @@ def learners_table(history: History) -> Table:
             str(int((votes[:, i] < 0).sum())),
             before_and_after(h.vote_scores[0][i], h.vote_scores[-1][i]),
             before_and_after(h.test_scores[0][i], h.test_scores[-1][i]),
+            *([_spent(private.get(i))] if private else []),
         )
     if len(h.names) > MOST_LEARNERS:
         table.add_row(f"... {len(h.names) - MOST_LEARNERS} more")
@@ -46,9 +51,14 @@ def learners_table(history: History) -> Table:
         "",
         before_and_after(h.mean_vote(0), h.mean_vote()),
         before_and_after(h.mean_test(0), h.mean_test()),
+        *([""] if private else []),
         style="bold",
     )
     return table
+
+
+def _spent(spent: Spent | None) -> str:
+    return "–" if spent is None else f"{spent.epsilon:.3g} of {spent.target_epsilon:g}"
 
 
 def baselines_table(history: History, found: Sequence[Baseline]) -> Table:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def several(subject: Subject, usual: PrivateData) -> Iterator[Learner]:
     for size in (40, 1, 0, 33, 90, 2):
         rows = np.arange(start, start + size)
         train = usual.train.take(np.arange(start % 30, len(usual.train)))
-        yield subject.make(PrivateData(train, usual.vote.take(rows), usual.test.take(rows % 90), usual.task))
+        yield subject.make(replace(usual, train=train, vote=usual.vote.take(rows), test=usual.test.take(rows % 90)))
         start += size
 
 
@@ -78,13 +79,13 @@ def three_proposals(subject: Subject) -> list[Proposal]:
     usual = private(subject.data)
     thirds = [usual.vote.take(np.arange(i, len(usual.vote), 3)) for i in range(3)]
     base = initial_of(learner_of(subject))
-    learners = [subject.make(PrivateData(train, usual.vote, usual.test, usual.task)) for train in thirds]
+    learners = [subject.make(replace(usual, train=train)) for train in thirds]
     return [learner.propose_weights(base, rng_of(i)) for i, learner in enumerate(learners)]
 
 
 def score_of(subject: Subject, vote: Samples, weights: Weights) -> float:
     usual = private(subject.data)
-    learner: Learner = subject.make(PrivateData(usual.train, vote, usual.test, usual.task))
+    learner: Learner = subject.make(replace(usual, vote=vote))
     return learner.test_weights(weights, "vote").value
 
 
@@ -105,7 +106,12 @@ def half(samples: Samples) -> Samples:
 
 
 def copied(data: PrivateData) -> PrivateData:
-    return PrivateData(**{p: Samples(s.x.copy(), s.y.copy()) for p, s in parts_of(data).items()}, task=data.task)
+    return with_parts(data, {p: Samples(s.x.copy(), s.y.copy()) for p, s in parts_of(data).items()})
+
+
+def with_parts(data: PrivateData, parts: Mapping[str, Samples]) -> PrivateData:
+    """The same data but for these parts."""
+    return replace(data, **parts)  # type: ignore[arg-type]
 
 
 def own(weights: Weights) -> Weights:

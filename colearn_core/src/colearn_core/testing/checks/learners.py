@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ...cohort import LoopCohort
-from ...data import PrivateData, Samples
+from ...data import Samples
 from ...errors import Abstention
 from ...learner import Learner, Proposal
 from ...metrics import METRICS
@@ -32,6 +34,7 @@ from ..probing import (
     several,
     three_proposals,
     trained,
+    with_parts,
 )
 from ..samples import private
 
@@ -167,10 +170,10 @@ def proposals_come_from_training_data(subject: Subject) -> None:
     base = initial_of(subject.make(usual))
     proposal = propose(subject.make(usual), base)
     for part in PARTS:
-        other = PrivateData(**{**parts_of(usual), part: usual.train}, task=usual.task)
+        other = with_parts(usual, {part: usual.train})
         same = propose(subject.make(other), base) == proposal
         require(same, f"the proposal depends on the {part} data")
-    other = PrivateData(**{**parts_of(usual), "train": usual.vote}, task=usual.task)
+    other = replace(usual, train=usual.vote)
     require(propose(subject.make(other), base) != proposal, "the proposal is the same for other training data")
 
 
@@ -216,7 +219,7 @@ def each_part_is_scored_by_itself(subject: Subject) -> None:
     for part in PARTS:
         expected = subject.make(usual).test_weights(weights, part)
         for changed in {"train", *PARTS} - {part}:
-            other = PrivateData(**{**parts_of(usual), changed: half(getattr(usual, changed))}, task=usual.task)
+            other = with_parts(usual, {changed: half(getattr(usual, changed))})
             found = subject.make(other).test_weights(weights, part)
             require(
                 same_score(found, expected), f"the {part} score depends on {changed} data: {expected}, then {found}"
@@ -253,7 +256,7 @@ def small_vote_sets_work(subject: Subject) -> None:
     one_class = usual.vote.take(np.flatnonzero(usual.vote.y == usual.vote.y[0]))
     sets = {"one sample": usual.vote.take(np.arange(1)), "one batch": usual.vote.take(np.arange(32))}
     for name, vote in {**sets, "one class": one_class}.items():
-        learner = subject.make(PrivateData(usual.train, vote, usual.test, usual.task))
+        learner = subject.make(replace(usual, vote=vote))
         value, samples = learner.test_weights(weights, "vote")
         undefined = learner.vote_metric.per_sample is None  # no ranking of one class
         require(bool(np.isfinite(value)) or undefined, f"{name} to vote by gives the score {value}")
@@ -266,7 +269,7 @@ def no_vote_data_is_an_abstention(subject: Subject) -> None:
     weights = trained(subject.make(usual))
     for part in PARTS:
         nothing = getattr(usual, part).take(np.arange(0))
-        learner = subject.make(PrivateData(**{**parts_of(usual), part: nothing}, task=usual.task))
+        learner = subject.make(with_parts(usual, {part: nothing}))
         try:
             value, samples = learner.test_weights(weights, part)
         except Abstention:
@@ -280,7 +283,7 @@ def small_training_sets_work(subject: Subject) -> None:
     base = initial_of(subject.make(usual))
     one_class = usual.train.take(np.flatnonzero(usual.train.y == usual.train.y[0]))
     for name, train in {"one sample": usual.train.take(np.arange(1)), "one class": one_class}.items():
-        learner = subject.make(PrivateData(train, usual.vote, usual.test, usual.task))
+        learner = subject.make(replace(usual, train=train))
         try:
             proposal = learner.propose_weights(base, rng_of(1))
         except Abstention as abstention:
@@ -374,6 +377,23 @@ def state_continues_exactly(subject: Subject) -> None:
         require(ours == theirs, f"after restore(state()) the proposal of round {round} is another")
         weights = ours
     require(learner.state() == fresh.state(), "after restore(state()) and equal rounds the states differ")
+
+
+def what_it_spends_is_remembered(subject: Subject) -> None:
+    """A privacy budget that a restart forgets is spent again; an answer given twice reveals nothing new, and must
+    not cost twice, or a round that's played again after a crash is paid for twice. (Nothing is asked of a learner
+    without a budget.)
+    """
+    learner, fresh = learner_of(subject), learner_of(subject)
+    if learner.budget is None or fresh.budget is None:
+        return
+    trained(learner)
+    spent = learner.budget.spent
+    require(bool(spent.mechanisms), "a proposal costs nothing of its privacy budget")
+    trained(learner)
+    require(learner.budget.spent == spent, f"one proposal, given twice, is paid for twice: {learner.budget.spent}")
+    fresh.restore(Weights.from_bytes(learner.state().to_bytes()))
+    require(fresh.budget.spent == spent, f"spent was {spent}, after restore(state()) it is {fresh.budget.spent}")
 
 
 def foreign_state_is_refused(subject: Subject) -> None:

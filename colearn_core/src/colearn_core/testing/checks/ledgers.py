@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from ...history import History
 from ...learner import Proposal
 from ...ledger import Ledger
 from ...metrics import metric
+from ...privacy import Budget, Privacy, SampledGaussian
 from ...proposing import Approval, RoundRobin
 from ...reference import SoftmaxRegression, blobs
 from ...rounds import CandidateRecord, RoundRecord, Standing, assess, play
@@ -270,6 +271,20 @@ _FAULTS: tuple[tuple[str, Callable[[RoundRecord], RoundRecord], bool], ...] = (
 """Records that can't be written; they fail early, in the middle and late."""
 
 
+class _Paying(SoftmaxRegression):
+    """Pays for its proposals from a privacy budget that allows one of them."""
+
+    budget: Budget
+
+    def __init__(self, data: PrivateData) -> None:
+        super().__init__(data, learning_rate=0.5)
+        self.budget = Budget(Privacy(1.5, noise_multiplier=1.0), lambda done, delta: sum(d.steps / 0.7 for d in done))
+
+    def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
+        self.budget.spend("a proposal", {self.budget.answer(b"", rng.bytes(8)): SampledGaussian(1.5, 0.1, 1)})
+        return super().propose_weights(base, rng)
+
+
 class _Silent(SoftmaxRegression):
     """Declines to propose, and has nothing to vote by."""
 
@@ -287,8 +302,8 @@ def _game() -> _Game:
 def _played() -> _Game:
     data = blobs(samples=120, features=4, spread=1.2)
     parts = partition(data, Dirichlet(0.5, 8), 5, Holdout(0.3, 0.2), Streams(4))
-    learners = [SoftmaxRegression(part, learning_rate=0.5) for part in parts[:4]]
-    quiet = PrivateData(parts[4].train, parts[4].vote.take(np.arange(0)), parts[4].test, parts[4].task)
+    learners = [_Paying(parts[0]), *(SoftmaxRegression(part, learning_rate=0.5) for part in parts[1:4])]
+    quiet = replace(parts[4], vote=parts[4].vote.take(np.arange(0)))
     cohort = LoopCohort([*learners, _Silent(quiet)])
     streams, records = Streams(4), []
     first = standing = assess(cohort, cohort.initial_weights(streams.generator("initial")))
@@ -303,7 +318,7 @@ def _copied(standing: Standing) -> Standing:
     def copy(scores: Scores) -> Scores:
         return Scores(scores.metric, scores.values.copy(), scores.samples.copy(), dict(scores.reasons))
 
-    return Standing(standing.weights, copy(standing.vote), copy(standing.test))
+    return Standing(standing.weights, copy(standing.vote), copy(standing.test), dict(standing.privacy))
 
 
 def _copied_record(record: RoundRecord) -> RoundRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from ...learner import Learner, Proposal
 from ...ledger import FileLedger
 from ...metrics import metric
 from ...plugins import Plugins
+from ...privacy import Budget, Privacy, SampledGaussian
 from ...proposing import Approval
 from ...reference import SoftmaxRegression, blobs
 from ...scores import Part, Scores
@@ -229,6 +231,28 @@ def _hashes(runtime: Callable[..., Cohort]) -> list[str]:
         return [json.loads(line)["hash"] for line in ledger.path.read_text().splitlines()]
 
 
+def budgets_are_told_and_kept(subject: Subject) -> None:
+    """What a learner spends of its privacy is for the ledger to say; and it must be on the disk before a proposal is
+    out, or a party that's killed and made anew spends it again.
+    """
+    learners = _learners()
+    for i in (1, 3):
+        learners[i].budget = Budget(Privacy(2.0, noise_multiplier=1.0), _count)
+    cohort: Cohort = subject.make(learners, None)
+    with TemporaryDirectory() as name:
+        cohort.keep_budgets(Path(name))
+        for round in (1, 2, 3):
+            cohort.propose([0, 1], _base(), round, STREAMS)
+        spent = {i: s.epsilon for i, s in cohort.spent().items()}
+        require(spent == {1: 2.0, 3: 0.0}, f"learners 1 and 3 have spent 2 and 0, but spent() says {spent}")
+        kept = {path.name: len(path.read_text().splitlines()) for path in sorted(Path(name).iterdir())}
+        require(kept == {"learner-1.jsonl": 2}, f"of 2 entries of learner-1 the journals hold {kept}")
+
+
+def _count(done: tuple[SampledGaussian, ...], delta: float) -> float:
+    return float(sum(item.steps for item in done))
+
+
 class _Drawn(SoftmaxRegression):
     """Draws its initial weights, and answers what it's told to; instances can be pickled."""
 
@@ -241,6 +265,8 @@ class _Drawn(SoftmaxRegression):
     def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
         if self.proposing is not None:
             return self.proposing.given()  # type: ignore[no-any-return]
+        if self.budget is not None:
+            self.budget.spend("a proposal", {rng.bytes(16): SampledGaussian(1.0, 1.0, 1)})
         return super().propose_weights(base, rng)
 
     def test_weights(self, weights: Weights, part: Part) -> Any:
@@ -293,7 +319,7 @@ def _private() -> tuple[PrivateData, ...]:
     data = blobs(samples=100, features=4, spread=1.2)
     parts = partition(data, Dirichlet(1.0, 9), 5, Holdout(0.3, 0.2), Streams(2))
     last = parts[4]
-    return (*parts[:4], PrivateData(last.train, last.vote.take(np.arange(0)), last.test, last.task))
+    return (*parts[:4], replace(last, vote=last.vote.take(np.arange(0))))
 
 
 def _learners() -> list[_Drawn]:
