@@ -21,8 +21,9 @@ MODULES = {
     "runtimes": "faulty_runtimes",
     "plugins": "faulty_plugins",
 }
-MUTANTS: list[Mutant] = [m for module in MODULES.values() for m in import_module(module).MUTANTS]
-CONTROLS: list[Mutant] = [m for module in MODULES.values() for m in import_module(module).CONTROLS]
+FILES = (*MODULES.values(), "faulty_exports")
+MUTANTS: list[Mutant] = [m for file in FILES for m in import_module(file).MUTANTS]
+CONTROLS: list[Mutant] = [m for file in FILES for m in import_module(file).CONTROLS]
 
 INTRODUCTION = """\
 # Does the kit notice faults?

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .errors import WeightsError
+from .errors import UsageError, WeightsError
 from .metrics import Metric
 from .scores import Part, Score
 from .weights import Weights, mean
@@ -47,6 +47,9 @@ class Learner(ABC):
 
     Equal proposals then combine to more than one of them, and their samples don't weigh them.
     """
+
+    export_formats: tuple[str, ...] = ("safetensors",)
+    """What :meth:`export_model` can write."""
 
     budget: Budget | None = None
     """What it may spend of its privacy; None for a learner that keeps none."""
@@ -91,6 +94,25 @@ class Learner(ABC):
         """
         if state:
             raise WeightsError(f"{type(self).__name__} keeps no state, but was given {list(state)}")
+
+    def export_model(self, weights: Weights, format: str) -> bytes:
+        """The model with these weights as a file for use outside of colearn; the same call gives the same bytes.
+
+        A backend overrides this to write what its field reads, and leaves other formats to this one.
+
+        Args:
+            format: one of :attr:`export_formats`; by default only ``safetensors``, which
+                :meth:`Weights.from_bytes` reads.
+
+        Raises:
+            UsageError: the learner knows no such format.
+        """
+        if format != "safetensors":
+            raise UsageError(
+                f"{type(self).__name__} can't export a model as {format!r}",
+                hint=f"It knows: {', '.join(self.export_formats)}.",
+            )
+        return weights.to_bytes()
 
     @classmethod
     def cohort(cls, learners: Sequence[Learner], names: Sequence[str] | None = None) -> Cohort:

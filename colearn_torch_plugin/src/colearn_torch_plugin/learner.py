@@ -21,6 +21,7 @@ from colearn_core.privacy import STATE_NAMES, Privacy
 from colearn_core.scores import Part, Score, Scores
 from colearn_core.weights import Weights, mean
 
+from . import export
 from .streamed import StreamedTensor
 from .tensors import MEMORY_LIMIT, Tensors, tensors_of
 from .workbench import ALIGNED_ROWS, Loss, MakeOptimizer, Precision, Workbench, steps_over, workbench_for
@@ -188,6 +189,26 @@ class TorchLearner(Learner):
     def module_with(self, weights: Weights) -> nn.Module:
         """A copy of the module with these weights, ready to predict; its ``state_dict()`` is torch's own."""
         return self.workbench.module_with(weights)
+
+    export_formats = ("onnx", "state_dict", "safetensors")
+
+    def export_model(self, weights: Weights, format: str) -> bytes:
+        """The module with these weights as a file.
+
+        Args:
+            format: ``onnx``, which needs the extra of that name and gives what the module does (for classes
+                logits); ``state_dict``, torch's own, as safetensors; or ``safetensors``, what travels in colearn.
+
+        Raises:
+            UsageError: the format is unknown, or needs a package that isn't installed.
+            WeightsError: the weights aren't of this module, or not finite.
+            ColearnError: the module can't be exported; the message names it and the cause.
+        """
+        if format == "onnx":
+            return export.as_onnx(self.module_with(weights), self.train.x[: export.TRACED + 1])
+        if format == "state_dict":
+            return export.as_state_dict(self.module_with(weights), weights)
+        return super().export_model(weights, format)
 
     @classmethod
     def cohort(cls, learners: Sequence[Learner], names: Sequence[str] | None = None) -> Cohort:

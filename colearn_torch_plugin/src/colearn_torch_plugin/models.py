@@ -127,7 +127,7 @@ class _Shaped(nn.Module):
         self.shape = shape
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), *self.shape)
+        return x.reshape(x.shape[0], *self.shape)  # len(x) would be a constant in an exported model
 
 
 class _Block(nn.Module):

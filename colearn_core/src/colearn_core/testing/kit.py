@@ -17,6 +17,9 @@ from ..errors import ColearnError
 PLUGINS = "plugins"
 """The kind of check whose subject is a whole plugin."""
 
+_MORE_FILES = {"learners": ("exporting",)}
+"""Checks of a kind that don't stand in the file of its name."""
+
 
 class CheckFailed(AssertionError):
     """A component breaks its contract; the message says how, with the values."""
@@ -84,10 +87,11 @@ class Verdict:
 
 
 def checks_of(kind: str) -> tuple[Check, ...]:
-    """All checks for components of this kind, in the order of their file."""
-    module = import_module(f".checks.{kind}", __package__)
+    """All checks for components of this kind, in the order of their files."""
+    modules = [import_module(f".checks.{file}", __package__) for file in (kind, *_MORE_FILES.get(kind, ()))]
     functions = [
         value
+        for module in modules
         for name, value in vars(module).items()
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
     ]
