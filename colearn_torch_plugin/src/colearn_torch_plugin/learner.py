@@ -21,8 +21,9 @@ from colearn_core.metrics import Metric, metric
 from colearn_core.scores import Part, Score, Scores
 from colearn_core.weights import Weights, mean
 
+from .layout import lay_out
 from .tensors import Tensors, tensors_of
-from .workbench import ALIGNED_ROWS, Loss, MakeOptimizer, Workbench, workbench_for
+from .workbench import Loss, MakeOptimizer, Workbench, workbench_for
 
 log = logging.getLogger(__name__)
 PARTS: tuple[Part, Part] = ("vote", "test")
@@ -186,7 +187,7 @@ class TorchCohort(LoopCohort):
         self._sizes: dict[Part, NDArray[np.int64]] = {}
         for part in PARTS:
             samples = held[part]
-            self._x[part], self._rows[part] = _aligned([s.x for s in samples])
+            self._x[part], self._rows[part] = lay_out([s.x for s in samples])
             self._targets[part] = np.concatenate([s.targets for s in samples])
             self._sizes[part] = np.array([len(s) for s in samples])
 
@@ -205,17 +206,6 @@ class TorchCohort(LoopCohort):
     def _column(self, weights: Weights, part: Part, measure: Metric) -> NDArray[np.float64]:
         predictions = self._workbench.predict(weights, self._x[part], measure.needs, self._rows[part])
         return measure.score(self._targets[part], predictions, self._sizes[part])
-
-
-def _aligned(parts: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
-    """All learners' rows in one tensor, each beginning at an aligned row; and which rows are theirs."""
-    room = [-(-len(part) // ALIGNED_ROWS) * ALIGNED_ROWS for part in parts]
-    together = parts[0].new_zeros((sum(room), *parts[0].shape[1:]))
-    starts = np.cumsum([0, *room[:-1]])
-    for start, part in zip(starts, parts, strict=True):
-        together[start : start + len(part)] = part
-    rows = [start + np.arange(len(part)) for start, part in zip(starts, parts, strict=True)]
-    return together, np.concatenate(rows)
 
 
 def optimizer_of(

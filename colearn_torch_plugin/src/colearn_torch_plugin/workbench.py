@@ -18,17 +18,14 @@ from colearn_core.errors import DataError, ParameterError, WeightsError
 from colearn_core.metrics import Needs
 from colearn_core.weights import Weights
 
+from .layout import lay_out
+
 Array = NDArray[Any]
 MakeOptimizer = Callable[[Any], torch.optim.Optimizer]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 CHUNK_ROWS = 256
 """Rows of every forward pass that scores, the last one padded: products of other shapes end in other last bits."""
-
-ALIGNED_ROWS = 8
-"""A learner's rows begin at a multiple of this many, so that in every layer, however wide, they begin at the same
-alignment in memory (8 rows of floats are a multiple of 32 bytes): vectorised loops that begin elsewhere end in
-other last bits too. With both, a sample's prediction is the same whoever else is scored with it."""
 
 ONE_THREAD_BELOW = 500_000
 """Modules with fewer parameters run on one thread: for more the threads would mostly wait for each other."""
@@ -57,7 +54,7 @@ class Workbench:
         parameters = dict(self.module.named_parameters())
         if not any(parameter.requires_grad for parameter in parameters.values()):
             raise ParameterError(f"{type(module).__name__} has no parameters to train")
-        self._threads = 1 if sum(p.numel() for p in parameters.values()) < ONE_THREAD_BELOW else None
+        self.threads = 1 if sum(p.numel() for p in parameters.values()) < ONE_THREAD_BELOW else None
         self._loaded: Weights | None = None
         self._fits: dict[tuple[int, ...], int] = {}
         self._model = self._taken()
@@ -143,8 +140,10 @@ class Workbench:
         """What a metric needs of the predictions for ``x``, one row per sample.
 
         Args:
-            rows: which rows of ``x`` are samples; by default all.
+            rows: which rows of ``x`` are samples, if it's laid out already.
         """
+        if rows is None:
+            x, rows = lay_out([x])
         with self._working(None), torch.inference_mode():
             if self._loaded is not weights:
                 self._loaded = None
@@ -153,8 +152,8 @@ class Workbench:
                 self._loaded = weights
             self.module.eval()
             chunks = [self._outputs(x[i : i + CHUNK_ROWS]) for i in range(0, len(x), CHUNK_ROWS)]
-            outputs = _array(chunks[0] if len(chunks) == 1 else torch.cat(chunks))[: len(x)]
-        found = outputs if rows is None else outputs[rows]
+            outputs = _array(chunks[0] if len(chunks) == 1 else torch.cat(chunks))
+        found = outputs[rows]
         if needs == "values":
             return found.reshape(len(found))
         return found.argmax(axis=1) if needs == "labels" else _softmax(found.astype(np.float64))
@@ -210,8 +209,8 @@ class Workbench:
         with self._lock:
             before = torch.get_num_threads()
             try:
-                if self._threads is not None and before != self._threads:
-                    torch.set_num_threads(self._threads)
+                if self.threads is not None and before != self.threads:
+                    torch.set_num_threads(self.threads)
                 if rng is None:
                     yield
                     return
