@@ -19,19 +19,19 @@ RNG = partial(np.random.default_rng, 1)
 
 def test_rows_are_each_partys_samples_in_its_own_order() -> None:
     parts = torch.split(torch.arange(60.0).reshape(20, 3), [5, 0, 1, 14])
-    together, rows = lay_out(parts)
+    together, rows = lay_out(parts, 8)
     assert torch.equal(together[rows], torch.cat(parts))
 
 
 def test_a_thousand_parties_of_few_samples_leave_few_gaps() -> None:
     torch.manual_seed(0)
     for size, most in ((1, 1.3), (9, 1.1), (16, 1.1)):
-        together, rows = lay_out(torch.split(torch.randn(1000 * size, 4), size))
+        together, rows = lay_out(torch.split(torch.randn(1000 * size, 4), size), 1)
         assert len(together) < most * len(rows)
 
 
 def test_no_samples_at_all_take_no_rows() -> None:
-    together, rows = lay_out([torch.zeros(0, 4)] * 3)
+    together, rows = lay_out([torch.zeros(0, 4)] * 3, 8)
     assert len(together) == len(rows) == 0
 
 
@@ -62,7 +62,7 @@ def predictions(model: nn.Module, x: Tensor, rng: np.random.Generator, threads: 
     bench.threads = threads
     weights = bench.initial(rng)
     parts = torch.split(x, _sizes(len(x), rng))
-    laid, rows = lay_out(parts)
+    laid, rows = bench.lay_out(parts)
     together = bench.predict(weights, laid, "probabilities", rows)
     return together, np.concatenate([bench.predict(weights, part, "probabilities") for part in parts if len(part)])
 

@@ -15,7 +15,7 @@ multiple of 32 bytes). Matrix products with few columns start their vectors at a
 that lies elsewhere ends in other last bits."""
 
 
-def lay_out(parts: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
+def lay_out(parts: Sequence[Tensor], chunk: int) -> tuple[Tensor, NDArray[np.int64]]:
     """All learners' samples in one tensor, where each would lie if it were alone; and which rows are theirs.
 
     Modulo :data:`ALIGNED_ROWS` a learner's first row is where the bytes of its first sample say. As these differ,
@@ -24,27 +24,34 @@ def lay_out(parts: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
 
     Args:
         parts: each learner's samples, possibly none.
+        chunk: the tensor's rows are a multiple of it.
 
     Returns:
         The samples, zeros in the gaps; and the rows of the first learner's, the second's, ...
     """
-    starts, end = _starts(parts)
-    together = parts[0].new_zeros((end, *parts[0].shape[1:]))
-    for start, part in zip(starts, parts, strict=True):
-        together[start : start + len(part)] = part
-    rows = [start + np.arange(len(part)) for start, part in zip(starts, parts, strict=True)]
-    return together, np.concatenate(rows)
+    sizes = np.array([part.shape[0] for part in parts])
+    filled = np.flatnonzero(sizes).tolist()
+    starts, end = _starts([first_row(parts[i]) for i in filled], sizes[filled].tolist())
+    together = parts[0].new_zeros((-(-end // chunk) * chunk, *parts[0].shape[1:]))
+    for i, start in zip(filled, starts, strict=True):
+        together[start : start + sizes[i]] = parts[i]
+    before = np.cumsum(sizes[filled]) - sizes[filled]
+    return together, np.repeat(starts - before, sizes[filled]) + np.arange(sizes.sum())
 
 
-def _starts(parts: Sequence[Tensor]) -> tuple[list[int], int]:
-    """The first row of each learner, and the end of the last: whoever fits where another ended comes next."""
+def first_row(part: Tensor) -> int:
+    """Where a learner's samples begin, modulo :data:`ALIGNED_ROWS`."""
+    return crc32(part[0].cpu().numpy().tobytes()) % ALIGNED_ROWS
+
+
+def _starts(first_rows: Sequence[int], sizes: Sequence[int]) -> tuple[NDArray[np.int64], int]:
+    """Each learner's first row, and the end of the last: whoever fits where another ended comes next."""
     waiting: list[list[int]] = [[] for _ in range(ALIGNED_ROWS)]
-    filled = [i for i, part in enumerate(parts) if len(part)]
-    for i in reversed(filled):
-        waiting[crc32(parts[i][0].cpu().numpy().tobytes()) % ALIGNED_ROWS].append(i)
-    starts, end = [0] * len(parts), 0
-    for _ in filled:
+    for i in reversed(range(len(sizes))):
+        waiting[first_rows[i]].append(i)
+    starts, end = np.zeros(len(sizes), dtype=np.int64), 0
+    for _ in sizes:
         start = next(row for row in range(end, end + ALIGNED_ROWS) if waiting[row % ALIGNED_ROWS])
         i = waiting[start % ALIGNED_ROWS].pop()
-        starts[i], end = start, start + len(parts[i])
+        starts[i], end = start, start + sizes[i]
     return starts, end

@@ -21,7 +21,6 @@ from colearn_core.metrics import Metric, metric
 from colearn_core.scores import Part, Score, Scores
 from colearn_core.weights import Weights, mean
 
-from .layout import lay_out
 from .tensors import Tensors, tensors_of
 from .workbench import Loss, MakeOptimizer, Workbench, workbench_for
 
@@ -187,7 +186,7 @@ class TorchCohort(LoopCohort):
         self._sizes: dict[Part, NDArray[np.int64]] = {}
         for part in PARTS:
             samples = held[part]
-            self._x[part], self._rows[part] = lay_out([s.x for s in samples])
+            self._x[part], self._rows[part] = self._workbench.lay_out([s.x for s in samples])
             self._targets[part] = np.concatenate([s.targets for s in samples])
             self._sizes[part] = np.array([len(s) for s in samples])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import RLock
@@ -25,7 +25,8 @@ MakeOptimizer = Callable[[Any], torch.optim.Optimizer]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 CHUNK_ROWS = 256
-"""Rows of every forward pass that scores, the last one padded: products of other shapes end in other last bits."""
+"""Rows of every forward pass that scores, zeros where there is no sample: products of other shapes end in other last
+bits."""
 
 ONE_THREAD_BELOW = 500_000
 """Modules with fewer parameters run on one thread: for more the threads would mostly wait for each other."""
@@ -117,9 +118,8 @@ class Workbench:
         Raises:
             FloatingPointError: the loss of a step isn't finite; the message names the step.
         """
-        self.check(base)
         with self._working(rng):
-            self._put(base)
+            self._load(base)
             self._loaded = None
             self.module.train()
             optimizer = make_optimizer([p for p in self.module.parameters() if p.requires_grad])
@@ -134,7 +134,13 @@ class Workbench:
             _check_losses(losses)
             moments.clear()
             moments.update(self._moments(optimizer))
-            return self._taken()
+            trained = self._taken()
+            self._loaded = trained if trained.finite else None  # the next thing is mostly to score them
+            return trained
+
+    def lay_out(self, parts: Sequence[Tensor]) -> tuple[Tensor, Array]:
+        """Samples as :meth:`predict` takes them, and which rows they are; see :func:`layout.lay_out`."""
+        return lay_out(parts, CHUNK_ROWS)
 
     def predict(self, weights: Weights, x: Tensor, needs: Needs, rows: Array | None = None) -> Array:
         """What a metric needs of the predictions for ``x``, one row per sample.
@@ -143,17 +149,11 @@ class Workbench:
             rows: which rows of ``x`` are samples, if it's laid out already.
         """
         if rows is None:
-            x, rows = lay_out([x])
+            x, rows = self.lay_out([x])
         with self._working(None), torch.inference_mode():
-            if self._loaded is not weights:
-                self._loaded = None
-                self.check(weights)
-                self._put(weights)
-                self._loaded = weights
+            self._load(weights)
             self.module.eval()
-            chunks = [self._outputs(x[i : i + CHUNK_ROWS]) for i in range(0, len(x), CHUNK_ROWS)]
-            outputs = _array(chunks[0] if len(chunks) == 1 else torch.cat(chunks))
-        found = outputs[rows]
+            found = torch.cat([self.module(chunk) for chunk in torch.split(x, CHUNK_ROWS)]).cpu().numpy()[rows]
         if needs == "values":
             return found.reshape(len(found))
         return found.argmax(axis=1) if needs == "labels" else _softmax(found.astype(np.float64))
@@ -163,9 +163,7 @@ class Workbench:
         from copy import deepcopy
 
         with self._lock:
-            self.check(weights)
-            self._put(weights)
-            self._loaded = weights
+            self._load(weights)
             return deepcopy(self.module).eval()
 
     def check_moments(self, moments: Mapping[str, Array]) -> None:
@@ -176,10 +174,12 @@ class Workbench:
             if name not in shapes or array.shape not in ((), shapes[name]):
                 raise WeightsError(f"{key!r} is no state of an optimiser of {type(self.module).__name__}")
 
-    def _outputs(self, x: Tensor) -> Tensor:
-        missing = CHUNK_ROWS - len(x)
-        found: Tensor = self.module(torch.cat([x, x.new_zeros((missing, *x.shape[1:]))]) if missing else x)
-        return found
+    def _load(self, weights: Weights) -> None:
+        if self._loaded is not weights:
+            self._loaded = None
+            self.check(weights)
+            self._put(weights)
+            self._loaded = weights
 
     def _put(self, weights: Weights) -> None:
         with torch.no_grad():
