@@ -24,12 +24,13 @@ Array = NDArray[Any]
 MakeOptimizer = Callable[[Any], torch.optim.Optimizer]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-CHUNK_ROWS = 256
-"""Rows of every forward pass that scores, zeros where there is no sample: products of other shapes end in other last
-bits."""
-
 ONE_THREAD_BELOW = 500_000
-"""Modules with fewer parameters run on one thread: for more the threads would mostly wait for each other."""
+"""Modules with fewer parameters are small: they run on one thread, as more would mostly wait for each other."""
+
+CHUNK_ROWS, LARGE_CHUNK_ROWS = 256, 64
+"""Rows of every forward pass that scores, zeros where there is no sample: products of other shapes end in other last
+bits. Small modules take many rows, so that Python's share is small; in large ones the layers' outputs stay in cache.
+"""
 
 
 class Workbench:
@@ -55,7 +56,9 @@ class Workbench:
         parameters = dict(self.module.named_parameters())
         if not any(parameter.requires_grad for parameter in parameters.values()):
             raise ParameterError(f"{type(module).__name__} has no parameters to train")
-        self.threads = 1 if sum(p.numel() for p in parameters.values()) < ONE_THREAD_BELOW else None
+        small = sum(p.numel() for p in parameters.values()) < ONE_THREAD_BELOW
+        self.threads = 1 if small else None
+        self.chunk_rows = CHUNK_ROWS if small else LARGE_CHUNK_ROWS
         self._loaded: Weights | None = None
         self._fits: dict[tuple[int, ...], int] = {}
         self._model = self._taken()
@@ -140,7 +143,7 @@ class Workbench:
 
     def lay_out(self, parts: Sequence[Tensor]) -> tuple[Tensor, Array]:
         """Samples as :meth:`predict` takes them, and which rows they are; see :func:`layout.lay_out`."""
-        return lay_out(parts, CHUNK_ROWS)
+        return lay_out(parts, self.chunk_rows)
 
     def predict(self, weights: Weights, x: Tensor, needs: Needs, rows: Array | None = None) -> Array:
         """What a metric needs of the predictions for ``x``, one row per sample.
@@ -153,7 +156,7 @@ class Workbench:
         with self._working(None), torch.inference_mode():
             self._load(weights)
             self.module.eval()
-            found = torch.cat([self.module(chunk) for chunk in torch.split(x, CHUNK_ROWS)]).cpu().numpy()[rows]
+            found = torch.cat([self.module(chunk) for chunk in torch.split(x, self.chunk_rows)]).cpu().numpy()[rows]
         if needs == "values":
             return found.reshape(len(found))
         return found.argmax(axis=1) if needs == "labels" else _softmax(found.astype(np.float64))
