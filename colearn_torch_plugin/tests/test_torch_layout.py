@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from colearn_torch_plugin.layout import lay_out
-from colearn_torch_plugin.workbench import CHUNK_ROWS, Workbench
+from colearn_torch_plugin.workbench import CHUNK_ROWS, LARGE_CHUNK_ROWS, Workbench
 
 RNG = partial(np.random.default_rng, 1)
 
@@ -46,20 +46,26 @@ def test_a_prediction_does_not_depend_on_who_else_is_scored(widths: tuple[int, .
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("seed", range(15))
-def test_a_prediction_does_not_depend_on_who_else_is_scored_in_any_module(seed: int, threads: int) -> None:
+@pytest.mark.parametrize(
+    ("threads", "chunk_rows"), [(1, CHUNK_ROWS), (2, CHUNK_ROWS), (1, LARGE_CHUNK_ROWS), (2, LARGE_CHUNK_ROWS)]
+)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_prediction_does_not_depend_on_who_else_is_scored_in_any_module(
+    seed: int, threads: int, chunk_rows: int
+) -> None:
     rng = np.random.default_rng(seed)
     model, shape = random_module(rng)
     for samples in (300, 40):
-        together, alone = predictions(model, torch.randn(samples, *shape), rng, threads)
+        together, alone = predictions(model, torch.randn(samples, *shape), rng, threads, chunk_rows)
         assert np.array_equal(together, alone), model
 
 
-def predictions(model: nn.Module, x: Tensor, rng: np.random.Generator, threads: int = 1) -> tuple[Any, Any]:
+def predictions(
+    model: nn.Module, x: Tensor, rng: np.random.Generator, threads: int = 1, chunk_rows: int = CHUNK_ROWS
+) -> tuple[Any, Any]:
     """What the module predicts for samples of many parties at once, and for each party's alone."""
     bench = Workbench(model, None, torch.device("cpu"))
-    bench.threads = threads
+    bench.threads, bench.chunk_rows = threads, chunk_rows
     weights = bench.initial(rng)
     parts = torch.split(x, _sizes(len(x), rng))
     laid, rows = bench.lay_out(parts)
