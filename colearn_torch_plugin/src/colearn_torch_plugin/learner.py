@@ -187,8 +187,9 @@ class TorchCohort(LoopCohort):
         for part in PARTS:
             samples = held[part]
             self._x[part], self._rows[part] = self._workbench.lay_out([s.x for s in samples])
-            self._targets[part] = np.concatenate([s.targets for s in samples])
-            self._sizes[part] = np.array([len(s) for s in samples])
+            targets = [s.targets for s in samples]
+            self._targets[part] = np.concatenate(targets)
+            self._sizes[part] = np.array([len(t) for t in targets])
 
     def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
         measure = self.metric_of(part)
