@@ -158,10 +158,13 @@ class Workbench:
         with self._working(None), torch.inference_mode():
             self._load(weights)
             self.module.eval()
-            found = torch.cat([self.module(chunk) for chunk in torch.split(x, self.chunk_rows)]).cpu().numpy()[rows]
+            outputs = torch.cat([self.module(chunk) for chunk in torch.split(x, self.chunk_rows)]).cpu()
+            if needs == "probabilities":
+                outputs = torch.softmax(outputs.double(), dim=1)
+        found: Array = outputs.numpy()[rows]
         if needs == "values":
             return found.reshape(len(found))
-        return found.argmax(axis=1) if needs == "labels" else _softmax(found.astype(np.float64))
+        return found.argmax(axis=1) if needs == "labels" else found
 
     def module_with(self, weights: Weights) -> nn.Module:
         """A copy of the module with these weights, for use outside of colearn."""
@@ -250,12 +253,6 @@ def _travels(module: nn.Module, name: str) -> bool:
         return True
     owner = module.get_submodule(name.rpartition(".")[0])
     return getattr(owner, "momentum", None) is None
-
-
-def _softmax(logits: Array) -> Array:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return probabilities
 
 
 def _array(tensor: Tensor) -> Array:
