@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from colearn_core.reference import blobs
 from colearn_core.splitting import Dirichlet
 from colearn_torch_plugin import TorchCohort, TorchLearner, tensors
 from colearn_torch_plugin.models import cnn, mlp, module, resnet
-from colearn_torch_plugin.workbench import ALIGNED_ROWS, CHUNK_ROWS
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 RNG = partial(np.random.default_rng, 1)
@@ -180,18 +178,6 @@ def test_torchs_own_generator_and_threads_are_left_alone() -> None:
     party.test_weights(party.propose_weights(party.initial_weights(RNG()), RNG()).weights, "vote")
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
-
-
-@pytest.mark.parametrize("widths", [(6, 8, 3), (6, 7, 5, 3), (6, 33, 3)])
-def test_a_prediction_does_not_depend_on_who_else_is_scored(widths: tuple[int, ...]) -> None:
-    layers = [nn.Linear(before, after) for before, after in pairwise(widths)]
-    party = learner(lambda: nn.Sequential(*layers))
-    weights = party.propose_weights(party.initial_weights(RNG()), RNG()).weights
-    x = torch.tensor(data(2 * CHUNK_ROWS + 50)[0], dtype=torch.float32)
-    together = party.workbench.predict(weights, x, "probabilities")
-    for start in range(0, len(x) - 20, 3 * ALIGNED_ROWS):
-        alone = party.workbench.predict(weights, x[start : start + 20], "probabilities")
-        assert np.array_equal(together[start : start + 20], alone)
 
 
 # What it refuses

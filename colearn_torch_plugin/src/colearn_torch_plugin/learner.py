@@ -22,9 +22,8 @@ from colearn_core.scores import Part, Score, Scores
 from colearn_core.weights import Weights, mean
 
 from . import export
-from .streamed import StreamedTensor
 from .tensors import MEMORY_LIMIT, Tensors, tensors_of
-from .workbench import ALIGNED_ROWS, Loss, MakeOptimizer, Precision, Workbench, steps_over, workbench_for
+from .workbench import Loss, MakeOptimizer, Precision, Workbench, steps_over, workbench_for
 
 if TYPE_CHECKING:
     from .private import Private
@@ -255,9 +254,10 @@ class TorchCohort(LoopCohort):
         self._sizes: dict[Part, NDArray[np.int64]] = {}
         for part in PARTS:
             samples = held[part]
-            self._x[part], self._rows[part] = _aligned([s.x for s in samples])
-            self._targets[part] = np.concatenate([s.targets for s in samples])
-            self._sizes[part] = np.array([len(s) for s in samples])
+            self._x[part], self._rows[part] = self._workbench.lay_out([s.x[:] for s in samples])
+            targets = [s.targets for s in samples]
+            self._targets[part] = np.concatenate(targets)
+            self._sizes[part] = np.array([len(t) for t in targets])
 
     def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
         measure = self.metric_of(part)
@@ -286,17 +286,6 @@ class TorchCohort(LoopCohort):
                     scores[i] = np.nan
                     reasons.setdefault(i, reason(error))
         return scores
-
-
-def _aligned(parts: Sequence[Tensor | StreamedTensor]) -> tuple[Tensor, NDArray[np.int64]]:
-    """All learners' rows in one tensor, each beginning at an aligned row; and which rows are theirs."""
-    room = [-(-len(part) // ALIGNED_ROWS) * ALIGNED_ROWS for part in parts]
-    together = parts[0][:0].new_zeros((sum(room), *parts[0].shape[1:]))
-    starts = np.cumsum([0, *room[:-1]])
-    for start, part in zip(starts, parts, strict=True):
-        together[start : start + len(part)] = part[:]
-    rows = [start + np.arange(len(part)) for start, part in zip(starts, parts, strict=True)]
-    return together, np.concatenate(rows)
 
 
 def _loss(loss: str | Loss) -> Loss:

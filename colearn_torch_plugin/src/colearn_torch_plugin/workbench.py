@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import RLock
@@ -18,6 +18,7 @@ from colearn_core.errors import DataError, ParameterError, WeightsError
 from colearn_core.metrics import Needs
 from colearn_core.weights import Weights
 
+from .layout import alone, first_row, lay_out
 from .streamed import StreamedTensor
 
 Array = NDArray[Any]
@@ -27,16 +28,13 @@ Steps = Callable[[nn.Module, torch.optim.Optimizer], list[Tensor]]
 """Runs the steps of a proposal, and gives the loss of each."""
 Precision = Literal["float32", "bfloat16"]
 
-CHUNK_ROWS = 256
-"""Rows of every forward pass that scores, the last one padded: products of other shapes end in other last bits."""
-
-ALIGNED_ROWS = 8
-"""A learner's rows begin at a multiple of this many, so that in every layer, however wide, they begin at the same
-alignment in memory (8 rows of floats are a multiple of 32 bytes): vectorised loops that begin elsewhere end in
-other last bits too. With both, a sample's prediction is the same whoever else is scored with it."""
-
 ONE_THREAD_BELOW = 500_000
-"""Modules with fewer parameters run on one thread: for more the threads would mostly wait for each other."""
+"""Modules with fewer parameters are small: they run on one thread, as more would mostly wait for each other."""
+
+CHUNK_ROWS, LARGE_CHUNK_ROWS = 256, 64
+"""Rows of every forward pass that scores, zeros where there is no sample: products of other shapes end in other last
+bits. Small modules take many rows, so that Python's share is small; in large ones the layers' outputs stay in cache.
+"""
 
 
 class Workbench:
@@ -62,7 +60,9 @@ class Workbench:
         parameters = dict(self.module.named_parameters())
         if not any(parameter.requires_grad for parameter in parameters.values()):
             raise ParameterError(f"{type(module).__name__} has no parameters to train")
-        self._threads = 1 if sum(p.numel() for p in parameters.values()) < ONE_THREAD_BELOW else None
+        small = sum(p.numel() for p in parameters.values()) < ONE_THREAD_BELOW
+        self.threads = 1 if small else None
+        self.chunk_rows = CHUNK_ROWS if small else LARGE_CHUNK_ROWS
         self._loaded: Weights | None = None
         self._fits: dict[tuple[int, ...], int] = {}
         self._model = self._taken()
@@ -125,9 +125,8 @@ class Workbench:
         Raises:
             FloatingPointError: the loss of a step isn't finite; the message names the step.
         """
-        self.check(base)
         with self._working(rng):
-            self._put(base)
+            self._load(base)
             self._loaded = None
             self.module.train()
             optimizer = make_optimizer([p for p in self.module.parameters() if p.requires_grad])
@@ -135,35 +134,43 @@ class Workbench:
             _check_losses(steps(self.module, optimizer))
             moments.clear()
             moments.update(self._moments(optimizer))
-            return self._taken()
+            trained = self._taken()
+            self._loaded = trained if trained.finite else None  # the next thing is mostly to score them
+            return trained
+
+    def lay_out(self, parts: Sequence[Tensor]) -> tuple[Tensor, Array]:
+        """Samples as :meth:`predict` takes them, and which rows they are; see :func:`layout.lay_out`."""
+        return lay_out(parts, self.chunk_rows)
 
     def predict(self, weights: Weights, x: Tensor | StreamedTensor, needs: Needs, rows: Array | None = None) -> Array:
         """What a metric needs of the predictions for ``x``, one row per sample.
 
         Args:
-            rows: which rows of ``x`` are samples; by default all.
+            rows: which rows of ``x`` are samples, if it's laid out already.
         """
+        if rows is None:
+            first = first_row(x)
+            rows, count = np.arange(first, first + len(x)), first + len(x)
+            chunks: Iterable[Tensor] = alone(x, first, self.chunk_rows)
+        else:
+            chunks, count = torch.split(x[:], self.chunk_rows), len(x)
         with self._working(None), torch.inference_mode():
-            if self._loaded is not weights:
-                self._loaded = None
-                self.check(weights)
-                self._put(weights)
-                self._loaded = weights
+            self._load(weights)
             self.module.eval()
-            outputs = _array(self._all_outputs(x))[: len(x)]
-        found = outputs if rows is None else outputs[rows]
+            outputs = self._outputs(chunks, count).cpu()
+            if needs == "probabilities":
+                outputs = torch.softmax(outputs.double(), dim=1)
+        found: Array = outputs.numpy()[rows]
         if needs == "values":
             return found.reshape(len(found))
-        return found.argmax(axis=1) if needs == "labels" else _softmax(found.astype(np.float64))
+        return found.argmax(axis=1) if needs == "labels" else found
 
     def module_with(self, weights: Weights) -> nn.Module:
         """A copy of the module with these weights, for use outside of colearn."""
         from copy import deepcopy
 
         with self._lock:
-            self.check(weights)
-            self._put(weights)
-            self._loaded = weights
+            self._load(weights)
             return deepcopy(self.module).eval()
 
     def check_moments(self, moments: Mapping[str, Array]) -> None:
@@ -174,21 +181,22 @@ class Workbench:
             if name not in shapes or array.shape not in ((), shapes[name]):
                 raise WeightsError(f"{key!r} is no state of an optimiser of {type(self.module).__name__}")
 
-    def _all_outputs(self, x: Tensor | StreamedTensor) -> Tensor:
-        first = self._outputs(x[:CHUNK_ROWS])
-        if len(x) <= CHUNK_ROWS:
-            return first
-        # In one piece: with streamed features, small pieces kept from between large ones scatter the memory.
-        together = first.new_empty((len(x), *first.shape[1:]))
-        together[:CHUNK_ROWS] = first
-        for start in range(CHUNK_ROWS, len(x), CHUNK_ROWS):
-            together[start : start + CHUNK_ROWS] = self._outputs(x[start : start + CHUNK_ROWS])[: len(x) - start]
+    def _outputs(self, chunks: Iterable[Tensor], count: int) -> Tensor:
+        together = torch.empty(0)
+        for start, chunk in zip(range(0, count, self.chunk_rows), chunks, strict=True):
+            found: Tensor = self.module(chunk)
+            if not start:
+                # In one piece: with streamed features, small pieces kept from between large ones scatter the memory.
+                together = found.new_empty((count, *found.shape[1:]))
+            together[start : start + self.chunk_rows] = found[: count - start]
         return together
 
-    def _outputs(self, x: Tensor) -> Tensor:
-        missing = CHUNK_ROWS - len(x)
-        found: Tensor = self.module(torch.cat([x, x.new_zeros((missing, *x.shape[1:]))]) if missing else x)
-        return found
+    def _load(self, weights: Weights) -> None:
+        if self._loaded is not weights:
+            self._loaded = None
+            self.check(weights)
+            self._put(weights)
+            self._loaded = weights
 
     def _put(self, weights: Weights) -> None:
         with torch.no_grad():
@@ -218,8 +226,8 @@ class Workbench:
         with self._lock:
             before = torch.get_num_threads()
             try:
-                if self._threads is not None and before != self._threads:
-                    torch.set_num_threads(self._threads)
+                if self.threads is not None and before != self.threads:
+                    torch.set_num_threads(self.threads)
                 if rng is None:
                     yield
                     return
@@ -264,12 +272,6 @@ def _travels(module: nn.Module, name: str) -> bool:
     return getattr(owner, "momentum", None) is None
 
 
-def _softmax(logits: Array) -> Array:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return probabilities
-
-
 def _array(tensor: Tensor) -> Array:
     return np.array(tensor.detach().cpu().numpy())
 
@@ -283,8 +285,10 @@ def steps_over(batches: Iterable[tuple[Tensor, Tensor]], loss: Loss, precision: 
 
     def run(module: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
         losses = []
+        parameters = list(module.parameters())
         for x, y in batches:
-            optimizer.zero_grad()
+            for parameter in parameters:  # zero_grad() would also tell the profiler, which takes as long as a layer
+                parameter.grad = None
             with computing_in(precision, x.device):
                 value = loss(module(x), y)
             value.backward()  # type: ignore[no-untyped-call]
