@@ -18,18 +18,9 @@ from colearn_core.experiment import Experiment
 from colearn_core.learner import Proposal
 from colearn_core.ledger import FileLedger, LedgerFile
 from colearn_core.metrics import metric
+from colearn_core.noise import noise_for, noise_of, noisy_score
 from colearn_core.plugins import Plugins
-from colearn_core.privacy import (
-    Budget,
-    Journal,
-    Privacy,
-    SampledGaussian,
-    Spent,
-    noise_for,
-    noise_of,
-    noisy_score,
-    together,
-)
+from colearn_core.privacy import Budget, Journal, Privacy, SampledGaussian, Spent, together
 from colearn_core.reference import SoftmaxRegression, blobs
 from colearn_core.report.tables import learners_table
 from colearn_core.splitting import Iid

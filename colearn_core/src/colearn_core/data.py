@@ -139,6 +139,14 @@ class Holdout:
         return order[vote + test :], order[:vote], order[vote : vote + test]
 
 
+def batches(samples: int, batch_size: int, steps: int, rng: np.random.Generator) -> list[Array]:
+    """Indices of the samples of each step, drawn without repetition until all are used, then again."""
+    count = batch_size * steps
+    passes = -(-count // samples)
+    order = rng.permuted(np.tile(np.arange(samples), (passes, 1)), axis=1).ravel()[:count]
+    return np.split(order, steps)
+
+
 def partition(
     dataset: Dataset, splitter: Splitter, learners: int, holdout: Holdout, streams: Streams
 ) -> list[PrivateData]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from .errors import ParameterError
@@ -81,6 +82,39 @@ def checked(
         except ValidationError as error:
             raise _refusal(parameter, values[name], error.errors()[0], where, listing) from None
     return result
+
+
+def sharing(shared: type[Any], finish: str, **defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give components the parameters of a dataclass besides their own, so that these are written down once.
+
+    The function makes something of data and its own parameters; a method of the dataclass finishes it, from data
+    and that something.
+
+    Args:
+        shared: the dataclass; its fields have defaults.
+        finish: the name of the method.
+        defaults: what suits this component better than the defaults of ``shared``.
+    """
+    usual = shared(**defaults)
+    names = [f.name for f in fields(shared)]
+    more = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=getattr(usual, n)) for n in names]
+
+    def component(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def make(data: Any, **parameters: Any) -> Any:
+            values = {n: parameters.pop(n, getattr(usual, n)) for n in names}
+            return getattr(shared(**values), finish)(data, function(data, **parameters))
+
+        own = list(inspect.signature(function).parameters.values())
+        make.__signature__ = inspect.Signature([*own, *more])  # type: ignore[attr-defined]
+        make.__annotations__ = {
+            **get_type_hints(function, include_extras=True),
+            **get_type_hints(shared, include_extras=True),
+            "return": get_type_hints(getattr(shared, finish))["return"],
+        }
+        return make
+
+    return component
 
 
 def _refusal(parameter: Parameter, value: Any, cause: Any, where: str, listing: str) -> ParameterError:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from math import exp, isfinite, log
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -21,15 +21,8 @@ from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
 from .errors import Abstention, LedgerError, ParameterError, WeightsError
-from .metrics import Metric
-from .streams import generator_of
 
 ID_BYTES = 16
-CLOSE_ENOUGH = 0.01
-"""How far below its target, as a share, the epsilon of a computed noise may stay."""
-
-QUIETEST, LOUDEST = 0.05, 1e5
-"""Noise multipliers between which one is looked for."""
 
 
 class SampledGaussian(NamedTuple):
@@ -220,28 +213,6 @@ class Budget:
         return sha.digest()
 
 
-def noise_of(key: bytes, answer: bytes) -> np.random.Generator:
-    """Where an answer's noise comes from: a generator for it alone, that needs the secret key to be made."""
-    return generator_of(key + b"/noise/" + answer)
-
-
-def noisy_score(
-    privacy: Privacy, metric: Metric, targets: NDArray[Any], predictions: NDArray[Any], rng: np.random.Generator
-) -> float:
-    """A mean of clipped per-sample scores by the Gaussian mechanism; the number of samples is taken to be public.
-
-    Args:
-        metric: one that is a mean over samples.
-        targets: shape ``(n,)``.
-        predictions: what the metric needs, ``n`` rows.
-    """
-    if metric.per_sample is None:
-        raise ParameterError(f"privacy: {metric.name} is no mean over samples, so noise can't hide one of them")
-    bound = min(privacy.score_bound, metric.largest)
-    total = np.clip(metric.per_sample(targets, predictions), -bound, bound).sum()
-    return float(total + rng.normal(scale=privacy.score_noise_multiplier * bound)) / len(targets)
-
-
 STATE_NAMES = ("privacy ids", "privacy mechanisms")
 """The arrays of :meth:`Budget.state`."""
 
@@ -306,35 +277,3 @@ def together(items: Iterable[SampledGaussian]) -> tuple[SampledGaussian, ...]:
         key = (noise_multiplier, sample_rate)
         steps[key] = steps.get(key, 0) + times
     return tuple(SampledGaussian(*key, times) for key, times in steps.items())
-
-
-def noise_for(privacy: Privacy, accountant: Accountant, planned: Callable[[float], Sequence[SampledGaussian]]) -> float:
-    """The least noise, about, with which the budget lasts for what is planned.
-
-    Args:
-        planned: from a noise multiplier to all that's to be done with it; epsilon falls as it grows.
-
-    Raises:
-        ParameterError: no noise is enough, since what doesn't depend on it spends the budget already.
-    """
-    target = privacy.target_epsilon
-
-    def epsilon(noise: float) -> float:
-        return accountant(together(planned(noise)), privacy.target_delta)
-
-    low, high = QUIETEST, 1.0
-    while (at_high := epsilon(high)) > target:
-        low, high = high, 2 * high
-        if high > LOUDEST:
-            raise ParameterError(
-                f"privacy: no noise keeps epsilon at {target:g}; what is planned makes it {at_high:.3g}",
-                hint="Plan fewer proposals or scores, or let scores have more noise.",
-            )
-    while at_high < (1 - CLOSE_ENOUGH) * target and high / low > 1 + 1e-3:
-        middle = exp((log(low) + log(high)) / 2)
-        at_middle = epsilon(middle)
-        if at_middle > target:
-            low = middle
-        else:
-            high, at_high = middle, at_middle
-    return high

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,14 +12,14 @@ from sklearn.base import is_classifier
 from colearn_core.cohort import Cohort, LoopCohort
 from colearn_core.data import PrivateData, Samples, Task
 from colearn_core.errors import ConfigError, DataError, ParameterError
+from colearn_core.fused import FusedCohort
 from colearn_core.learner import Learner, Proposal
-from colearn_core.metrics import Metric, metric
-from colearn_core.scores import Part, Score, Scores
+from colearn_core.metrics import Metric, Needs, metric
+from colearn_core.scores import Part, Score
 from colearn_core.weights import Weights
 
 from .workbench import workbench_for
 
-log = logging.getLogger(__name__)
 Pair = tuple[ArrayLike, ArrayLike]
 
 
@@ -170,38 +169,21 @@ class SklearnLearner(Learner):
         return SklearnCohort(own, names)
 
 
-class SklearnCohort(LoopCohort):
+class SklearnCohort(FusedCohort):
     """Learners of one kind of estimator: candidates are put into it once, and all learners' samples
     go through in one pass."""
 
     def __init__(self, learners: Sequence[SklearnLearner], names: Sequence[str] | None = None) -> None:
-        super().__init__(learners, names)
+        held: dict[Part, list[Samples]] = {
+            "vote": [learner.data.vote for learner in learners],
+            "test": [learner.data.test for learner in learners],
+        }
+        super().__init__(learners, names, {part: [s.y for s in held[part]] for part in held})
         self._workbench = learners[0].workbench
-        self._samples = {
-            "vote": Samples.joined([learner.data.vote for learner in learners]),
-            "test": Samples.joined([learner.data.test for learner in learners]),
-        }
-        self._sizes = {
-            "vote": np.array([len(learner.data.vote) for learner in learners]),
-            "test": np.array([len(learner.data.test) for learner in learners]),
-        }
+        self._features = {part: np.concatenate([s.x for s in held[part]]) for part in held}
 
-    def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
-        measure = self.metric_of(part)
-        sizes = self._sizes[part]
-        if not candidates or not sizes.any():
-            return Scores(measure, np.full((len(self), len(candidates)), np.nan, np.float32), sizes)
-        try:
-            columns = [self._column(weights, part, measure) for weights in candidates]
-        except Exception:  # one learner's sample may spoil the pass for all: then each is asked alone
-            log.debug("the fused pass failed", exc_info=True)
-            return super().test(candidates, part)
-        return Scores(measure, np.column_stack(columns), sizes)
-
-    def _column(self, weights: Weights, part: Part, measure: Metric) -> NDArray[np.float64]:
-        samples = self._samples[part]
-        predictions = self._workbench.predict(weights, samples.x, measure.needs)
-        return measure.score(samples.y, predictions, self._sizes[part])
+    def predictions(self, weights: Weights, part: Part, needs: Needs) -> NDArray[Any]:
+        return self._workbench.predict(weights, self._features[part], needs)
 
 
 def _drawn(samples: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:

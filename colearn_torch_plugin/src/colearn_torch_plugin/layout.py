@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .streamed import StreamedTensor
+from colearn_core.fused import first_row, laid_end_to_end
 
-ALIGNED_ROWS = 8
-"""A row's place modulo this decides its alignment in memory in every layer, however wide (8 rows of floats are a
-multiple of 32 bytes). Matrix products with few columns start their vectors at an aligned address, so that a row
-that lies elsewhere ends in other last bits."""
+from .streamed import StreamedTensor
 
 
 def lay_out(parts: Sequence[Tensor], chunk: int) -> tuple[Tensor, NDArray[np.int64]]:
     """All learners' samples in one tensor, where each would lie if it were alone; and which rows are theirs.
-
-    Modulo :data:`ALIGNED_ROWS` a learner's first row is where the bytes of its first sample say. As these differ,
-    learners fit end to end almost without gaps; with a common first row a thousand learners of one
-    sample each would be eight times as many rows.
 
     Args:
         parts: each learner's samples, possibly none.
@@ -33,7 +25,7 @@ def lay_out(parts: Sequence[Tensor], chunk: int) -> tuple[Tensor, NDArray[np.int
     """
     sizes = np.array([part.shape[0] for part in parts])
     filled = np.flatnonzero(sizes).tolist()
-    starts, end = _starts([first_row(parts[i]) for i in filled], sizes[filled].tolist())
+    starts, end = laid_end_to_end([first_row_of(parts[i]) for i in filled], sizes[filled].tolist())
     together = parts[0].new_zeros((-(-end // chunk) * chunk, *parts[0].shape[1:]))
     for i, start in zip(filled, starts, strict=True):
         together[start : start + sizes[i]] = parts[i]
@@ -47,7 +39,7 @@ def alone(x: Tensor | StreamedTensor, first: int, chunk: int) -> Iterator[Tensor
     Each is a copy: a view of the samples might begin at any address.
 
     Args:
-        first: the first row, see :func:`first_row`.
+        first: the first row, see :func:`first_row_of`.
     """
     for start in range(-first, len(x), chunk):
         part = x[max(0, start) : start + chunk]
@@ -56,19 +48,6 @@ def alone(x: Tensor | StreamedTensor, first: int, chunk: int) -> Iterator[Tensor
         yield whole
 
 
-def first_row(part: Tensor | StreamedTensor) -> int:
-    """Where a learner's samples begin, modulo :data:`ALIGNED_ROWS`."""
-    return crc32(part[:1].cpu().numpy().tobytes()) % ALIGNED_ROWS
-
-
-def _starts(first_rows: Sequence[int], sizes: Sequence[int]) -> tuple[NDArray[np.int64], int]:
-    """Each learner's first row, and the end of the last: whoever fits where another ended comes next."""
-    waiting: list[list[int]] = [[] for _ in range(ALIGNED_ROWS)]
-    for i in reversed(range(len(sizes))):
-        waiting[first_rows[i]].append(i)
-    starts, end = np.zeros(len(sizes), dtype=np.int64), 0
-    for _ in sizes:
-        start = next(row for row in range(end, end + ALIGNED_ROWS) if waiting[row % ALIGNED_ROWS])
-        i = waiting[start % ALIGNED_ROWS].pop()
-        starts[i], end = start, start + sizes[i]
-    return starts, end
+def first_row_of(part: Tensor | StreamedTensor) -> int:
+    """Where a learner's samples begin in the chunks."""
+    return first_row(part[:1].cpu().numpy().tobytes())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -12,13 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colearn_core.cohort import Cohort, LoopCohort, reason
-from colearn_core.data import PrivateData
+from colearn_core.cohort import Cohort, LoopCohort
+from colearn_core.data import PrivateData, batches
 from colearn_core.errors import DataError, ParameterError, WeightsError
+from colearn_core.fused import FusedCohort
 from colearn_core.learner import Learner, Proposal
-from colearn_core.metrics import Metric, metric
+from colearn_core.metrics import Metric, Needs, metric
 from colearn_core.privacy import STATE_NAMES, Privacy
-from colearn_core.scores import Part, Score, Scores
+from colearn_core.scores import Part, Score
 from colearn_core.weights import Weights, mean
 
 from . import export
@@ -28,8 +28,6 @@ from .workbench import Loss, MakeOptimizer, Precision, Workbench, steps_over, wo
 if TYPE_CHECKING:
     from .private import Private
 
-log = logging.getLogger(__name__)
-PARTS: tuple[Part, Part] = ("vote", "test")
 LOSSES: dict[str, Loss] = {
     "cross_entropy": functional.cross_entropy,
     "mse": lambda found, y: functional.mse_loss(found.reshape(y.shape), y),
@@ -126,9 +124,15 @@ class TorchLearner(Learner):
                     f"precision = {precision!r} can't be private: rounded norms of gradients are no bound",
                     hint='Take precision = "float32".',
                 )
-            module = self.workbench.module
-            metrics = (self.vote_metric, self.test_metric)
-            self.private = _private()(privacy, module, len(self.train), batch_size, steps_per_round, key, metrics)
+            self.private = _private()(
+                privacy,
+                self.workbench.module,
+                samples=len(self.train),
+                batch_size=batch_size,
+                steps=steps_per_round,
+                key=key,
+                metrics=(self.vote_metric, self.test_metric),
+            )
             self.budget = self.private.budget
 
     @classmethod
@@ -228,64 +232,25 @@ class TorchLearner(Learner):
         return found
 
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        count = self.steps_per_round * self.batch_size
-        passes = -(-count // len(self.train))
-        orders = rng.permuted(np.tile(np.arange(len(self.train)), (passes, 1)), axis=1)
-        rows = torch.from_numpy(orders.ravel()[:count]).to(self.train.x.device)
-        for i in range(0, count, self.batch_size):
-            batch = rows[i : i + self.batch_size]
-            yield self.train.x[batch], self.train.y[batch]
+        for indices in batches(len(self.train), self.batch_size, self.steps_per_round, rng):
+            rows = torch.from_numpy(indices).to(self.train.x.device)
+            yield self.train.x[rows], self.train.y[rows]
 
 
-class TorchCohort(LoopCohort):
+class TorchCohort(FusedCohort):
     """Learners of one architecture: candidates are put into the resident module once, and all learners'
     samples go through it in chunks."""
 
     def __init__(self, learners: Sequence[TorchLearner], names: Sequence[str] | None = None) -> None:
-        super().__init__(learners, names)
+        held: dict[Part, list[Tensors]] = {"vote": [x.vote for x in learners], "test": [x.test for x in learners]}
+        private = {i: x.private for i, x in enumerate(learners) if x.private is not None}
+        super().__init__(learners, names, {part: [s.targets for s in held[part]] for part in held}, private)
         self._workbench = learners[0].workbench
-        self._noisy = {
-            i: x.private for i, x in enumerate(learners) if x.private is not None and x.private.scores_are_noisy
-        }
-        held = {"vote": [x.vote for x in learners], "test": [x.test for x in learners]}
-        self._x: dict[Part, Tensor] = {}
-        self._rows: dict[Part, NDArray[np.int64]] = {}
-        self._targets: dict[Part, NDArray[Any]] = {}
-        self._sizes: dict[Part, NDArray[np.int64]] = {}
-        for part in PARTS:
-            samples = held[part]
-            self._x[part], self._rows[part] = self._workbench.lay_out([s.x[:] for s in samples])
-            targets = [s.targets for s in samples]
-            self._targets[part] = np.concatenate(targets)
-            self._sizes[part] = np.array([len(t) for t in targets])
+        self._laid_out = {part: self._workbench.lay_out([s.x[:] for s in held[part]]) for part in held}
 
-    def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
-        measure = self.metric_of(part)
-        sizes = self._sizes[part]
-        if not candidates or not sizes.any():
-            return Scores(measure, np.full((len(self), len(candidates)), np.nan, np.float32), sizes)
-        reasons: dict[int, str] = {}
-        try:
-            columns = [self._column(weights, part, measure, reasons) for weights in candidates]
-        except Exception:  # one candidate that doesn't fit must not spoil the others: each is asked alone
-            log.debug("the fused pass failed", exc_info=True)
-            return super().test(candidates, part)
-        return Scores(measure, np.column_stack(columns), sizes, reasons)
-
-    def _column(self, weights: Weights, part: Part, measure: Metric, reasons: dict[int, str]) -> NDArray[np.float64]:
-        predictions = self._workbench.predict(weights, self._x[part], measure.needs, self._rows[part])
-        targets, sizes = self._targets[part], self._sizes[part]
-        scores = measure.score(targets, predictions, sizes)
-        for i, private in self._noisy.items():
-            end = int(sizes[: i + 1].sum())
-            own = slice(end - int(sizes[i]), end)
-            if sizes[i]:
-                try:
-                    scores[i] = private.score(measure, targets[own], predictions[own], weights, part)
-                except Exception as error:  # an abstention of this learner only
-                    scores[i] = np.nan
-                    reasons.setdefault(i, reason(error))
-        return scores
+    def predictions(self, weights: Weights, part: Part, needs: Needs) -> NDArray[Any]:
+        x, rows = self._laid_out[part]
+        return self._workbench.predict(weights, x, needs, rows)
 
 
 def _loss(loss: str | Loss) -> Loss:

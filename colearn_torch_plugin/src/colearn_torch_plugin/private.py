@@ -6,10 +6,9 @@ how batches are drawn here; batches of a fixed size, shuffled, would not have it
 
 from __future__ import annotations
 
-import secrets
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -24,10 +23,8 @@ from opacus.validators import ModuleValidator
 from torch import Tensor, nn
 
 from colearn_core.errors import ParameterError
-from colearn_core.metrics import Metric
-from colearn_core.privacy import Accountant, Budget, Privacy, SampledGaussian, noise_for, noise_of, noisy_score
-from colearn_core.scores import Part
-from colearn_core.weights import Weights
+from colearn_core.noise import PrivateAnswers
+from colearn_core.privacy import Accountant, Privacy, SampledGaussian
 
 from .tensors import Tensors
 from .workbench import Loss, Steps
@@ -40,66 +37,20 @@ LOOSE = 50.0
 """Where epsilon is beyond this nothing is private, and PRV, which would need a huge grid, isn't asked."""
 
 
-class Private:
-    """What a learner needs to train and score privately: its budget, its secret key, its noise.
+class Private(PrivateAnswers):
+    """What a torch learner needs to train and score privately.
 
     Args:
         module: what is trained.
-        samples: number of training samples.
-        batch_size: how many are expected in a batch.
-        steps: of the optimiser, for a proposal.
-        key: the secret from which all noise is drawn; empty for a fresh one of the operating system. One key
-            serves one learner with one set of settings: the same noise under two answers would give both away.
-        metrics: by which the learner scores.
+        setting: as for :class:`PrivateAnswers`.
 
     Raises:
         ParameterError: the module can't be trained privately, or no noise would do.
     """
 
-    def __init__(
-        self,
-        privacy: Privacy,
-        module: nn.Module,
-        samples: int,
-        batch_size: int,
-        steps: int,
-        key: bytes,
-        metrics: Sequence[Metric],
-    ) -> None:
+    def __init__(self, privacy: Privacy, module: nn.Module, **setting: Any) -> None:
         _check(module)
-        if privacy.score_noise_multiplier:
-            for metric in metrics:
-                if metric.per_sample is None:
-                    raise ParameterError(
-                        f"privacy: {metric.name} is no mean over samples, so noise can't hide one of them",
-                        hint="Score by accuracy, log_loss or mse.",
-                    )
-        self.privacy = privacy
-        self.key = key or secrets.token_bytes(32)
-        self.batch_size = batch_size
-        accountant = accountant_of(privacy)
-        rate = min(1.0, batch_size / samples)
-
-        def planned(noise: float) -> list[SampledGaussian]:
-            training = SampledGaussian(noise, rate, steps * (privacy.proposals or 1))
-            scores = SampledGaussian(privacy.score_noise_multiplier, 1.0, privacy.scores or 0)
-            return [training, scores] if scores.noise_multiplier and scores.steps else [training]
-
-        noise = privacy.noise_multiplier
-        if noise == "auto":
-            noise = noise_for(privacy, accountant, planned)
-        self.training = SampledGaussian(noise, rate, steps)
-        self.budget = Budget(privacy, accountant)
-
-    def pay_for_proposal(self, base: Weights, moments: Weights, rng: np.random.Generator) -> np.random.Generator:
-        """Pay for a proposal, and get the generator for its batches and noise.
-
-        Raises:
-            Abstention: the budget doesn't allow it.
-        """
-        answer = self._answer(b"proposal", base.digest, moments.digest, rng.bytes(16), repr(self.training))
-        self.budget.spend("a proposal", {answer: self.training})
-        return noise_of(self.key, answer)
+        super().__init__(privacy, accountant_of(privacy), **setting)
 
     def steps(self, samples: Tensors, loss: Loss, noise: np.random.Generator) -> Steps:
         """DP-SGD (Abadi et al. 2016, arXiv 1607.00133): each sample's gradient is clipped, their sum gets noise.
@@ -138,25 +89,6 @@ class Private:
             drawn = torch.from_numpy(np.asarray(noise.standard_normal(p.shape, dtype=np.float32))).to(p.device)
             total = deviation * drawn if p.grad is None else p.grad + deviation * drawn
             p.grad = total / self.batch_size
-
-    @property
-    def scores_are_noisy(self) -> bool:
-        return self.privacy.score_noise_multiplier > 0
-
-    def score(
-        self, metric: Metric, targets: NDArray[Any], predictions: NDArray[Any], weights: Weights, part: Part
-    ) -> float:
-        """Pay for a noisy score, and give it; the same weights get the same one again, for free.
-
-        Raises:
-            Abstention: the budget doesn't allow it.
-        """
-        answer = self._answer(b"score", part, metric.name, weights.digest)
-        self.budget.spend("a score", {answer: SampledGaussian(self.privacy.score_noise_multiplier, 1.0, 1)})
-        return noisy_score(self.privacy, metric, targets, predictions, noise_of(self.key, answer))
-
-    def _answer(self, *what: bytes | str) -> bytes:
-        return self.budget.answer(self.key, *(w.encode() if isinstance(w, str) else w for w in what))
 
 
 def accountant_of(privacy: Privacy) -> Accountant:

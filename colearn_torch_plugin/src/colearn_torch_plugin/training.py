@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from functools import partial, wraps
-from typing import Annotated, Any, Literal, get_type_hints
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt
 from torch import nn
 
 from colearn_core.data import PrivateData
+from colearn_core.parameters import sharing
 from colearn_core.privacy import Privacy
 
 from .learner import TorchLearner
@@ -64,32 +64,8 @@ class Training:
 
 
 def trained(**defaults: Any) -> Callable[[Callable[..., MakeModule]], Callable[..., TorchLearner]]:
-    """Make a learner component of a function from data and parameters to a factory of modules.
-
-    The component has the function's parameters and those of :class:`Training`.
-
-    Args:
-        defaults: what suits these modules better than the defaults of :class:`Training`.
-    """
-    usual = Training(**defaults)
-    shared = [
-        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(usual, f.name))
-        for f in fields(Training)
-    ]
-
-    def component(architecture: Callable[..., MakeModule]) -> Callable[..., TorchLearner]:
-        @wraps(architecture)
-        def make(data: PrivateData, **parameters: Any) -> TorchLearner:
-            training = {p.name: parameters.pop(p.name, p.default) for p in shared}
-            return Training(**training).learner(data, architecture(data, **parameters))
-
-        own = list(inspect.signature(architecture).parameters.values())
-        make.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-        hints = {**get_type_hints(architecture, include_extras=True), **get_type_hints(Training, include_extras=True)}
-        make.__annotations__ = {**hints, "return": TorchLearner}
-        return make
-
-    return component
+    """Make a learner component of a function from data and parameters to a factory of modules."""
+    return sharing(Training, "learner", **defaults)
 
 
 def optimizer_of(

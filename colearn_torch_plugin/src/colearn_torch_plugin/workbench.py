@@ -18,7 +18,7 @@ from colearn_core.errors import DataError, ParameterError, WeightsError
 from colearn_core.metrics import Needs
 from colearn_core.weights import Weights
 
-from .layout import alone, first_row, lay_out
+from .layout import alone, first_row_of, lay_out
 from .streamed import StreamedTensor
 
 Array = NDArray[Any]
@@ -149,7 +149,7 @@ class Workbench:
             rows: which rows of ``x`` are samples, if it's laid out already.
         """
         if rows is None:
-            first = first_row(x)
+            first = first_row_of(x)
             rows, count = np.arange(first, first + len(x)), first + len(x)
             chunks: Iterable[Tensor] = alone(x, first, self.chunk_rows)
         else:
