@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -80,6 +81,13 @@ class FusedCohort(LoopCohort):
                     scores[i] = np.nan
                     reasons.setdefault(i, reason(error))
         return scores
+
+
+def identity_of(factory: Callable[[], Any]) -> Any:
+    """What tells a factory's models from others': a partial call is known by what it calls, and with what."""
+    if not isinstance(factory, partial):
+        return factory
+    return factory.func, factory.args, tuple(sorted(factory.keywords.items()))
 
 
 def first_row(first_sample: bytes) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from threading import RLock
 from typing import Any, Literal
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from colearn_core.errors import DataError, ParameterError, WeightsError
+from colearn_core.fused import identity_of
 from colearn_core.metrics import Needs
 from colearn_core.weights import Weights
 
@@ -326,7 +326,7 @@ def workbench_for(model: nn.Module | Callable[[], nn.Module], device: torch.devi
         if str(device) not in known:
             known[str(device)] = Workbench(deepcopy(model), None, device)
         return known[str(device)]
-    kind = (_identity(model), str(device))
+    kind = (identity_of(model), str(device))
     workbench = _OF_FACTORIES.get(kind)
     if workbench is None:
         made = model()
@@ -334,10 +334,3 @@ def workbench_for(model: nn.Module | Callable[[], nn.Module], device: torch.devi
             raise ParameterError(f"the factory of the model gives {type(made).__name__}, not a torch.nn.Module")
         workbench = _OF_FACTORIES[kind] = Workbench(made, model, device)
     return workbench
-
-
-def _identity(factory: Callable[[], nn.Module]) -> Any:
-    """What tells a factory's modules from others': a partial call is known by what it calls, and with what."""
-    if not isinstance(factory, partial):
-        return factory
-    return factory.func, factory.args, tuple(sorted(factory.keywords.items()))
