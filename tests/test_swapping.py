@@ -15,6 +15,7 @@ PLUGINS = Plugins()
 LEARNERS = 4
 REQUIRED: dict[str, dict[str, Any]] = {
     "fractions": {"shares": [4, 3, 2, 1]},
+    "keras.model": {"model": f"{__name__}:keras_model"},
     "torch.module": {"module": f"{__name__}:torch_module"},
 }
 """Parameters that a component can't do without."""
@@ -27,6 +28,14 @@ DATA: tuple[dict[str, Any], ...] = (
     {"name": "blobs", "samples": 120, "features": 64},
 )
 """Small data, one of which each learner takes: classes, counts, values, pictures of 8 × 8 pixels."""
+
+
+def keras_model() -> Any:
+    import keras
+
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
 
 
 def torch_module() -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from zlib import crc32
@@ -83,11 +83,12 @@ class FusedCohort(LoopCohort):
         return scores
 
 
-def identity_of(factory: Callable[[], Any]) -> Any:
+def identity_of(factory: Any) -> Any:
     """What tells a factory's models from others': a partial call is known by what it calls, and with what."""
     if not isinstance(factory, partial):
         return factory
-    return factory.func, factory.args, tuple(sorted(factory.keywords.items()))
+    keywords = sorted((name, identity_of(value)) for name, value in factory.keywords.items())
+    return factory.func, tuple(map(identity_of, factory.args)), tuple(keywords)
 
 
 def first_row(first_sample: bytes) -> int:
