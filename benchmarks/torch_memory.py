@@ -19,19 +19,19 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def peak(learners: int) -> float:
-    """Peak resident MB."""
-    command = [sys.executable, "-c", CHILD, str(learners)]
+def peak(child: str, learners: int) -> float:
+    """Peak resident MB of a process that runs this code, which prints kilobytes."""
+    command = [sys.executable, "-c", child, str(learners)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=sys.path[0])
     return int(done.stdout) / 1024
 
 
-def main() -> None:
-    few = peak(10)
+def table(child: str) -> None:
+    few = peak(child, 10)
     for learners in (10, 100, 1000):
-        mb = peak(learners)
+        mb = peak(child, learners)
         print(f"{learners:5} learners: {mb:6.0f} MB, {mb / few:.2f} ×", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    table(CHILD)

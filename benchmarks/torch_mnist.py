@@ -9,6 +9,7 @@ Opacus' example (its README: 10 runs, 94.63, 96.78 and 97.09 %). Takes about hal
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -60,7 +61,7 @@ def private(epsilon: float) -> dict[str, Any]:
     }
 
 
-def experiment(learner: dict[str, Any], proposals: str) -> Experiment:
+def on_mnist(learner: dict[str, Any], proposals: str) -> Experiment:
     values = {
         "data": {
             "name": "torch.idx",
@@ -89,25 +90,26 @@ def report(title: str, accuracy: float, start: float, more: str = "") -> None:
     print(f"{title:44} {accuracy:8.4f} {perf_counter() - start:8.0f} s  {more}", flush=True)
 
 
-def main() -> None:
+def compare(plain: dict[str, Any], private: Callable[[float], dict[str, Any]], one_party: dict[float, float]) -> None:
+    """Print a row for each way to train, or for the epsilons on the command line only."""
     if not MNIST.exists():
         raise SystemExit("MNIST isn't there; `make data` fetches it")
-    torch.set_num_threads(1)
     asked = [float(text) for text in sys.argv[1:]]
     if not asked:
         for proposals in ("round_robin", "approval", "everyone"):
             start = perf_counter()
-            report(proposals, experiment(PLAIN, proposals).run(ROUNDS).history.mean_test(), start)
+            report(proposals, on_mnist(plain, proposals).run(ROUNDS).history.mean_test(), start)
         start = perf_counter()
-        report("federated averaging, no vote", without_vote(experiment(PLAIN, "everyone")), start)
-    for epsilon in asked or ONE_PARTY:
+        report("federated averaging, no vote", without_vote(on_mnist(plain, "everyone")), start)
+    for epsilon in asked or one_party:
         start = perf_counter()
-        history = experiment(private(epsilon), "everyone").run(ROUNDS).history
+        history = on_mnist(private(epsilon), "everyone").run(ROUNDS).history
         spent = max(s.epsilon for s in history.privacy[-1].values())
-        one = ONE_PARTY.get(epsilon, float("nan"))
+        one = one_party.get(epsilon, float("nan"))
         more = f"spent {spent:.2f}, accepted {history.acceptance_rate:.0%}; one party with all data {one:.4f}"
         report(f"everyone, each at epsilon {epsilon:g}", history.mean_test(), start, more)
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    compare(PLAIN, private, ONE_PARTY)
