@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,13 @@ def test_a_spent_budget_abstains_and_votes() -> None:
     with pytest.raises(Abstention, match="its privacy budget is spent"):
         party.propose_weights(base, np.random.default_rng(2))
     assert party.test_weights(base, "vote").samples == 60
+
+
+@pytest.mark.skipif(find_spec("jax") is not None, reason="jax is installed here")
+def test_a_backend_that_is_not_installed_is_named() -> None:
+    command = [sys.executable, "-c", "import colearn_keras_plugin; colearn_keras_plugin.KerasLearner"]
+    done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True)
+    assert "Keras is set to the backend jax, which isn't installed. Install it, or set KERAS_BACKEND" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from colearn_core.data import Samples
 from colearn_core.errors import DataError
+
+from .backend import keras
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]

@@ -14,16 +14,17 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers as kl
 from numpy.typing import NDArray
 
 from colearn_core.errors import ParameterError
 
+from .backend import keras
+
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
+kl = keras.layers
 Array = NDArray[Any]
 Tensor = Any
 Shape = tuple[int | None, ...]

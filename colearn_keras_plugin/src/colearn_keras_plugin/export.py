@@ -20,10 +20,10 @@ from typing import Any
 from zipfile import ZipFile, ZipInfo
 
 import h5py  # type: ignore[import-untyped]
-import keras
 
 from colearn_core.errors import ColearnError, UsageError
 
+from .backend import keras
 from .onnx_names import renamed
 
 OPSET = 15

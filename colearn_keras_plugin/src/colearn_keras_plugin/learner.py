@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ from colearn_core.weights import Weights
 
 from . import export
 from .arrays import arrays_of
+from .backend import keras
 from .workbench import MakeModel, Workbench, steps_over, workbench_for
 
 if TYPE_CHECKING:

@@ -8,17 +8,17 @@ from importlib import import_module
 from math import isqrt, prod
 from typing import Annotated, Any, Literal
 
-import keras
 from annotated_types import Ge
-from keras import layers
 
 from colearn_core.data import PrivateData
 from colearn_core.errors import DataError, ParameterError
 from colearn_core.parameters import sharing
 
+from .backend import keras
 from .training import Architecture, Training, trained
 from .workbench import MakeModel
 
+layers = keras.layers
 Shape = tuple[int, ...]
 Image = Annotated[
     tuple[int, int, int] | None, "Height, width and channels; by default what the samples' shape says, or a square"

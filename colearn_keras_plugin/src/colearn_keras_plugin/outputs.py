@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from colearn_core.errors import DataError
 from colearn_core.metrics import Needs
+
+from .backend import keras
 
 Array = NDArray[Any]
 

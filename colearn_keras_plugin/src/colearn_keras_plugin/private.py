@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +11,7 @@ from colearn_core.noise import PrivateAnswers
 from colearn_core.privacy import Privacy
 
 from .accounting import accountant_of
+from .backend import keras
 from .dpsgd import PrivateSteps, check_private
 from .workbench import Steps
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
-import keras
 from annotated_types import Ge, Gt
 
 from colearn_core.data import PrivateData
 from colearn_core.parameters import sharing
 from colearn_core.privacy import Privacy
 
+from .backend import keras
 from .learner import KerasLearner
 from .workbench import MakeModel
 

@@ -11,7 +11,6 @@ from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from colearn_core.fused import first_row, identity_of, laid_end_to_end
 from colearn_core.metrics import Needs
 from colearn_core.weights import Weights
 
+from .backend import keras
 from .outputs import Outputs
 
 Array = NDArray[Any]
