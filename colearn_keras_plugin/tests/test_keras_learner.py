@@ -253,7 +253,7 @@ def test_a_model_that_does_not_fit_the_data_is_named() -> None:
         net.compile("sgd", "mse")
         return net
 
-    with pytest.raises(DataError, match=r"takes samples of shape \(7,\), not \(6,\)"):
+    with pytest.raises(DataError, match=r"can't take samples of shape \(6,\); it takes \(7,\)"):
         learner(wider)
     with pytest.raises(DataError, match=r"gives outputs of shape \(2,\) for a sample; \(3,\) is needed"):
         learner(narrower)

@@ -74,7 +74,7 @@ class Workbench:
         """
         expected = self.model.input_shape[1:]
         if len(expected) != x.ndim - 1 or any(e not in (None, n) for e, n in zip(expected, x.shape[1:], strict=True)):
-            raise DataError(f"{self.model.name} takes samples of shape {expected}, not {x.shape[1:]}")
+            raise DataError(f"{self.model.name} can't take samples of shape {x.shape[1:]}; it takes {expected}")
         self.outputs.check(self.model, classes)
 
     def initial(self, rng: np.random.Generator) -> Weights:
