@@ -75,6 +75,21 @@ def metric(name: str) -> Metric:
         raise ParameterError(f"unknown metric {name!r}", hint=f"Known metrics: {', '.join(METRICS)}.") from None
 
 
+def metric_for(name: str | None, classes: int | None, usual: str) -> Metric:
+    """The metric of this name for a task with so many classes, or for values if that's None.
+
+    Args:
+        usual: which one if none is named and there are classes; for values it's ``mse``.
+
+    Raises:
+        ParameterError: there's none, or it scores something else.
+    """
+    found = metric(name or ("mse" if classes is None else usual))
+    if (found.needs == "values") != (classes is None):
+        raise ParameterError(f"{found.name} can't score {'values' if classes is None else 'classes'}")
+    return found
+
+
 def _accuracy(targets: Array, labels: Array) -> Array:
     correct: Array = np.equal(targets, labels)
     return correct

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import exp, log
 from typing import Any
 
@@ -100,6 +100,24 @@ class PrivateAnswers:
 
     def _answer(self, *what: bytes | str) -> bytes:
         return self.budget.answer(self.key, *(w.encode() if isinstance(w, str) else w for w in what))
+
+
+def accountant_among(
+    accountants: Mapping[str, Accountant], tightest: str, backend: str, privacy: Privacy
+) -> Accountant:
+    """The accountant that the privacy names, else the tightest.
+
+    With noisy scores there's something to account for in every round, so the default is then the faster ``rdp``.
+
+    Raises:
+        ParameterError: an unknown name.
+    """
+    name = privacy.accountant or ("rdp" if privacy.score_noise_multiplier else tightest)
+    if name not in accountants:
+        raise ParameterError(
+            f"privacy: unknown accountant {name!r}", hint=f"Accountants of {backend}: {', '.join(accountants)}."
+        )
+    return accountants[name]
 
 
 def noise_of(key: bytes, answer: bytes) -> np.random.Generator:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
+from importlib import import_module
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from .errors import ParameterError
@@ -115,6 +116,24 @@ def sharing(shared: type[Any], finish: str, **defaults: Any) -> Callable[[Callab
         return make
 
     return component
+
+
+def function_at(path: str, parameter: str) -> Callable[[], Any]:
+    """The function that a parameter names by its path.
+
+    Raises:
+        ParameterError: there is none.
+    """
+    name, _, attribute = path.partition(":")
+    if not attribute:
+        raise ParameterError(
+            f"{parameter} = {path!r} names no function", hint='Write it as "my_package.models:make_model".'
+        )
+    try:
+        found: Callable[[], Any] = getattr(import_module(name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ParameterError(f"{parameter} = {path!r} can't be imported: {error}") from error
+    return found
 
 
 def _refusal(parameter: Parameter, value: Any, cause: Any, where: str, listing: str) -> ParameterError:

@@ -18,7 +18,7 @@ from dp_accounting.rdp import RdpAccountant, compute_epsilon
 from dp_accounting.rdp.rdp_privacy_accountant import DEFAULT_RDP_ORDERS
 from numpy.typing import NDArray
 
-from colearn_core.errors import ParameterError
+from colearn_core.noise import accountant_among
 from colearn_core.privacy import Accountant, Privacy, SampledGaussian
 
 LOOSE = 50.0
@@ -31,17 +31,10 @@ FINEST, COARSEST = 2e-5, 1e-3
 def accountant_of(privacy: Privacy) -> Accountant:
     """By Rényi divergences (``rdp``) or by privacy loss distributions (``pld``), which is tighter.
 
-    With noisy scores there's something to account for in every round, so the default is then the faster ``rdp``.
-
     Raises:
         ParameterError: an unknown name.
     """
-    name = privacy.accountant or ("rdp" if privacy.score_noise_multiplier else "pld")
-    if name not in ACCOUNTANTS:
-        raise ParameterError(
-            f"privacy: unknown accountant {name!r}", hint=f"Accountants of keras: {', '.join(ACCOUNTANTS)}."
-        )
-    return ACCOUNTANTS[name]
+    return accountant_among(ACCOUNTANTS, "pld", "keras", privacy)
 
 
 def _by_rdp(done: tuple[SampledGaussian, ...], delta: float) -> float:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from colearn_core.cohort import Cohort, LoopCohort
 from colearn_core.data import PrivateData, Samples, batches
-from colearn_core.errors import DataError, ParameterError, WeightsError
-from colearn_core.fused import FusedCohort
+from colearn_core.errors import DataError, ParameterError
 from colearn_core.learner import Learner, Proposal
-from colearn_core.metrics import Metric, Needs, metric
-from colearn_core.privacy import STATE_NAMES, Privacy
-from colearn_core.scores import Part, Score
+from colearn_core.metrics import metric_for
+from colearn_core.privacy import Privacy
+from colearn_core.resident import ResidentCohort, ResidentLearner
+from colearn_core.scores import Part
 from colearn_core.weights import Weights
 
 from . import export
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .private import Private
 
 
-class KerasLearner(Learner):
+class KerasLearner(ResidentLearner):
     """A party that trains any compiled ``keras.Model``.
 
     The compiled loss says what outputs mean: logits with ``from_logits=True``, else probabilities. Weights travel by
@@ -84,8 +84,8 @@ class KerasLearner(Learner):
         self.steps_per_round = steps_per_round
         self.batch_size = batch_size
         self.classes = classes
-        self.vote_metric = _metric(vote_metric or ("mse" if classes is None else "log_loss"), classes)
-        self.test_metric = _metric(test_metric or ("mse" if classes is None else "accuracy"), classes)
+        self.vote_metric = metric_for(vote_metric, classes, "log_loss")
+        self.test_metric = metric_for(test_metric, classes, "accuracy")
         self.class_weight = class_weight
         self.keep_optimizer = keep_optimizer
         self.train = arrays_of("train", train, classes)
@@ -95,7 +95,7 @@ class KerasLearner(Learner):
         self.workbench: Workbench = workbench_for(model)
         self.workbench.check_samples(self.train.x, classes)
         self._targets = self.workbench.outputs.targets(self.train.y)
-        self._moments: dict[str, NDArray[Any]] = {}
+        self.moments: dict[str, NDArray[Any]] = {}
         self.private: Private | None = None
         if privacy is not None:
             self.private = _private()(
@@ -115,11 +115,8 @@ class KerasLearner(Learner):
         classes = len(data.task.classes) or None
         return cls(model, data.train, data.vote, data.test, classes=classes, key=data.key, **more)
 
-    def initial_weights(self, rng: np.random.Generator) -> Weights:
-        return self.workbench.initial(rng)
-
     def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
-        moments = self._moments if self.keep_optimizer else {}
+        moments = self.moments if self.keep_optimizer else {}
         if self.private is None:
             drawn = batches(len(self.train), self.batch_size, self.steps_per_round, rng)
             steps = steps_over(((self.train.x[rows], self._targets[rows]) for rows in drawn), self.class_weight)
@@ -128,29 +125,9 @@ class KerasLearner(Learner):
             steps = self.private.steps(self.train.x, self._targets, noise)
         return Proposal(self.workbench.train(base, steps, moments, rng), len(self.train))
 
-    def test_weights(self, weights: Weights, part: Part) -> Score:
+    def held(self, part: Part) -> tuple[Any, NDArray[Any]]:
         samples = self.vote if part == "vote" else self.test
-        if not len(samples):
-            return Score(float("nan"), 0)
-        measure = self.vote_metric if part == "vote" else self.test_metric
-        predictions = self.workbench.predict(weights, samples.x, measure.needs)
-        if self.private is not None and self.private.scores_are_noisy:
-            return Score(self.private.score(measure, samples.y, predictions, weights, part), len(samples))
-        score = measure.score(samples.y, predictions, np.array([len(samples)]))
-        return Score(float(score[0]), len(samples))
-
-    def state(self) -> Weights:
-        return Weights({**self._moments, **(self.budget.state() if self.budget is not None else {})})
-
-    def restore(self, state: Weights) -> None:
-        spent = {name: array for name, array in state.items() if name in STATE_NAMES}
-        moments = {name: array for name, array in state.items() if name not in spent}
-        if (moments and not self.keep_optimizer) or (spent and self.budget is None):
-            raise WeightsError(f"this {type(self).__name__} keeps no state such as {next(iter(state))!r}")
-        self.workbench.check_moments(moments)
-        if self.budget is not None:
-            self.budget.restore(spent)
-        self._moments = moments
+        return samples.x, samples.y
 
     def export_model(self, weights: Weights, format: str) -> bytes:
         """The model with these weights as a file.
@@ -189,20 +166,8 @@ class KerasLearner(Learner):
         return found
 
 
-class KerasCohort(FusedCohort):
-    """Learners of one architecture: candidates are put into the resident model once, and all learners' samples go
-    through it in chunks of one shape."""
-
-    def __init__(self, learners: Sequence[KerasLearner], names: Sequence[str] | None = None) -> None:
-        held: dict[Part, list[Samples]] = {"vote": [x.vote for x in learners], "test": [x.test for x in learners]}
-        private = {i: x.private for i, x in enumerate(learners) if x.private is not None}
-        super().__init__(learners, names, {part: [s.y for s in held[part]] for part in held}, private)
-        self._workbench = learners[0].workbench
-        self._laid_out = {part: self._workbench.lay_out([s.x for s in held[part]]) for part in held}
-
-    def predictions(self, weights: Weights, part: Part, needs: Needs) -> NDArray[Any]:
-        x, rows = self._laid_out[part]
-        return self._workbench.predict(weights, x, needs, rows)
+class KerasCohort(ResidentCohort):
+    """Keras learners of one architecture, scored in one pass."""
 
 
 def _private() -> type[Private]:
@@ -216,10 +181,3 @@ def _private() -> type[Private]:
             hint='pip install "colearn-keras-plugin[privacy,tensorflow]"',
         ) from None
     return Private
-
-
-def _metric(name: str, classes: int | None) -> Metric:
-    found = metric(name)
-    if (found.needs == "values") != (classes is None):
-        raise ParameterError(f"{name} can't score {'values' if classes is None else 'classes'}")
-    return found

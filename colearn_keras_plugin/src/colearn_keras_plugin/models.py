@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from math import isqrt, prod
 from typing import Annotated, Any, Literal
 
@@ -12,7 +10,7 @@ from annotated_types import Ge
 
 from colearn_core.data import PrivateData
 from colearn_core.errors import DataError, ParameterError
-from colearn_core.parameters import sharing
+from colearn_core.parameters import function_at, sharing
 
 from .backend import keras
 from .training import Architecture, Training, trained
@@ -87,7 +85,7 @@ def _own(
     model: Annotated[str, 'A function without arguments that makes and compiles it: "my_package.models:make_model"'],
 ) -> MakeModel:
     """Any compiled Keras model of yours; its loss says whether outputs are logits or probabilities."""
-    return _factory(model)
+    return function_at(model, "model")
 
 
 model = sharing(Training, "learner")(_own)
@@ -179,14 +177,3 @@ def _channels_first(shape: Shape) -> bool:
 def _as_images(samples: Shape, image: Shape) -> Any:
     """A layer that gives samples in whatever shape as images."""
     return layers.Permute((2, 3, 1)) if _channels_first(samples) else layers.Reshape(image)
-
-
-def _factory(path: str) -> Callable[[], Any]:
-    name, _, attribute = path.partition(":")
-    if not attribute:
-        raise ParameterError(f"model = {path!r} names no function", hint='Write it as "my_package.models:make_model".')
-    try:
-        found: Callable[[], Any] = getattr(import_module(name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ParameterError(f"model = {path!r} can't be imported: {error}") from error
-    return found

@@ -13,12 +13,12 @@ from torch.nn import functional
 
 from colearn_core.cohort import Cohort, LoopCohort
 from colearn_core.data import PrivateData, batches
-from colearn_core.errors import DataError, ParameterError, WeightsError
-from colearn_core.fused import FusedCohort
+from colearn_core.errors import DataError, ParameterError
 from colearn_core.learner import Learner, Proposal
-from colearn_core.metrics import Metric, Needs, metric
-from colearn_core.privacy import STATE_NAMES, Privacy
-from colearn_core.scores import Part, Score
+from colearn_core.metrics import metric_for
+from colearn_core.privacy import Privacy
+from colearn_core.resident import ResidentCohort, ResidentLearner
+from colearn_core.scores import Part
 from colearn_core.weights import Weights, mean
 
 from . import export
@@ -36,7 +36,7 @@ LOSSES: dict[str, Loss] = {
 """Losses by name; the first is for class numbers, the others for values."""
 
 
-class TorchLearner(Learner):
+class TorchLearner(ResidentLearner):
     """A party that trains any ``torch.nn.Module``.
 
     Args:
@@ -104,8 +104,8 @@ class TorchLearner(Learner):
         self.steps_per_round = steps_per_round
         self.batch_size = batch_size
         self.classes = classes
-        self.vote_metric = _metric(vote_metric or ("mse" if classes is None else "log_loss"), classes)
-        self.test_metric = _metric(test_metric or ("mse" if classes is None else "accuracy"), classes)
+        self.vote_metric = metric_for(vote_metric, classes, "log_loss")
+        self.test_metric = metric_for(test_metric, classes, "accuracy")
         self.keep_optimizer = keep_optimizer
         self.precision = _precision(precision)
         self.memory_limit = memory_limit
@@ -116,7 +116,7 @@ class TorchLearner(Learner):
         self.vote, self.test = (self._held("vote", vote, target), self._held("test", test, target))
         self.workbench: Workbench = workbench_for(model, target)
         self.workbench.check_samples(self.train.x, classes or 1)
-        self._moments: dict[str, NDArray[Any]] = {}
+        self.moments: dict[str, NDArray[Any]] = {}
         self.private: Private | None = None
         if privacy is not None:
             if precision != "float32":
@@ -144,11 +144,8 @@ class TorchLearner(Learner):
         loss = more.pop("loss", None) or ("mse" if classes is None else "cross_entropy")
         return cls(model, optimizer, loss, data.train, data.vote, data.test, classes=classes, key=data.key, **more)
 
-    def initial_weights(self, rng: np.random.Generator) -> Weights:
-        return self.workbench.initial(rng)
-
     def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
-        moments = self._moments if self.keep_optimizer else {}
+        moments = self.moments if self.keep_optimizer else {}
         if self.private is None:
             steps = steps_over(self._batches(rng), self.loss, self.precision)
         else:
@@ -156,16 +153,9 @@ class TorchLearner(Learner):
             steps = self.private.steps(self.train, self.loss, noise)
         return Proposal(self.workbench.train(base, steps, self.optimizer, moments, rng), len(self.train))
 
-    def test_weights(self, weights: Weights, part: Part) -> Score:
+    def held(self, part: Part) -> tuple[Any, NDArray[Any]]:
         samples = self.vote if part == "vote" else self.test
-        if not len(samples):
-            return Score(float("nan"), 0)
-        measure = self.vote_metric if part == "vote" else self.test_metric
-        predictions = self.workbench.predict(weights, samples.x, measure.needs)
-        if self.private is not None and self.private.scores_are_noisy:
-            return Score(self.private.score(measure, samples.targets, predictions, weights, part), len(samples))
-        score = measure.score(samples.targets, predictions, np.array([len(samples)]))
-        return Score(float(score[0]), len(samples))
+        return samples.x, samples.targets
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         """The mean, weighted by samples; of counters, which have no mean, the largest."""
@@ -175,19 +165,6 @@ class TorchLearner(Learner):
         floats = [Weights({n: a for n, a in p.weights.items() if n not in counters}) for p in proposals]
         largest = {name: np.max([p.weights[name] for p in proposals], axis=0) for name in counters}
         return Weights({**mean(floats, [p.samples for p in proposals]), **largest})
-
-    def state(self) -> Weights:
-        return Weights({**self._moments, **(self.budget.state() if self.budget is not None else {})})
-
-    def restore(self, state: Weights) -> None:
-        spent = {name: array for name, array in state.items() if name in STATE_NAMES}
-        moments = {name: array for name, array in state.items() if name not in spent}
-        if (moments and not self.keep_optimizer) or (spent and self.budget is None):
-            raise WeightsError(f"this {type(self).__name__} keeps no state such as {next(iter(state))!r}")
-        self.workbench.check_moments(moments)
-        if self.budget is not None:
-            self.budget.restore(spent)
-        self._moments = moments
 
     def module_with(self, weights: Weights) -> nn.Module:
         """A copy of the module with these weights, ready to predict; its ``state_dict()`` is torch's own."""
@@ -237,20 +214,8 @@ class TorchLearner(Learner):
             yield self.train.x[rows], self.train.y[rows]
 
 
-class TorchCohort(FusedCohort):
-    """Learners of one architecture: candidates are put into the resident module once, and all learners'
-    samples go through it in chunks."""
-
-    def __init__(self, learners: Sequence[TorchLearner], names: Sequence[str] | None = None) -> None:
-        held: dict[Part, list[Tensors]] = {"vote": [x.vote for x in learners], "test": [x.test for x in learners]}
-        private = {i: x.private for i, x in enumerate(learners) if x.private is not None}
-        super().__init__(learners, names, {part: [s.targets for s in held[part]] for part in held}, private)
-        self._workbench = learners[0].workbench
-        self._laid_out = {part: self._workbench.lay_out([s.x[:] for s in held[part]]) for part in held}
-
-    def predictions(self, weights: Weights, part: Part, needs: Needs) -> NDArray[Any]:
-        x, rows = self._laid_out[part]
-        return self._workbench.predict(weights, x, needs, rows)
+class TorchCohort(ResidentCohort):
+    """Torch learners of one architecture, scored in one pass."""
 
 
 def _loss(loss: str | Loss) -> Loss:
@@ -271,13 +236,6 @@ def _private() -> type[Private]:
             "privacy needs Opacus, which isn't installed", hint='pip install "colearn-torch-plugin[privacy]"'
         ) from None
     return Private
-
-
-def _metric(name: str, classes: int | None) -> Metric:
-    found = metric(name)
-    if (found.needs == "values") != (classes is None):
-        raise ParameterError(f"{name} can't score {'values' if classes is None else 'classes'}")
-    return found
 
 
 def _precision(name: Precision) -> Precision:

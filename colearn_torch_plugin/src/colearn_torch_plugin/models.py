@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from math import isqrt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 from torch import Tensor, nn
 
 from colearn_core.data import PrivateData
 from colearn_core.errors import DataError, ParameterError
+from colearn_core.parameters import function_at
 
 from .training import MakeModule, trained
 
@@ -81,7 +80,7 @@ def module(
     module: Annotated[str, 'A function without arguments that makes it: "my_package.models:make_model"'],
 ) -> MakeModule:
     """Any torch module of yours; for classes its outputs are logits, one for each class."""
-    return _factory(module)
+    return function_at(module, "module")
 
 
 def _perceptron(
@@ -185,14 +184,3 @@ def _image(data: PrivateData, image: tuple[int, int, int] | None, channels: tupl
     if min(image[1:]) < 2 ** (len(channels) - 1):
         raise DataError(f"images of {image[1]} × {image[2]} are too small to be halved {len(channels) - 1} times")
     return image
-
-
-def _factory(path: str) -> Callable[[], Any]:
-    name, _, attribute = path.partition(":")
-    if not attribute:
-        raise ParameterError(f"module = {path!r} names no function", hint='Write it as "my_package.models:make_model".')
-    try:
-        found: Callable[[], Any] = getattr(import_module(name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ParameterError(f"module = {path!r} can't be imported: {error}") from error
-    return found

@@ -23,7 +23,7 @@ from opacus.validators import ModuleValidator
 from torch import Tensor, nn
 
 from colearn_core.errors import ParameterError
-from colearn_core.noise import PrivateAnswers
+from colearn_core.noise import PrivateAnswers, accountant_among
 from colearn_core.privacy import Accountant, Privacy, SampledGaussian
 
 from .tensors import Tensors
@@ -94,17 +94,10 @@ class Private(PrivateAnswers):
 def accountant_of(privacy: Privacy) -> Accountant:
     """By Rényi divergences (``rdp``) or by privacy loss variables (``prv``), which is tighter.
 
-    With noisy scores there's something to account for in every round, so the default is then the faster ``rdp``.
-
     Raises:
         ParameterError: an unknown name.
     """
-    name = privacy.accountant or ("rdp" if privacy.score_noise_multiplier else "prv")
-    if name not in ACCOUNTANTS:
-        raise ParameterError(
-            f"privacy: unknown accountant {name!r}", hint=f"Accountants of torch: {', '.join(ACCOUNTANTS)}."
-        )
-    return ACCOUNTANTS[name]
+    return accountant_among(ACCOUNTANTS, "prv", "torch", privacy)
 
 
 def _by_rdp(done: tuple[SampledGaussian, ...], delta: float) -> float:

@@ -138,9 +138,9 @@ class Workbench:
             self._loaded = trained if trained.finite else None  # the next thing is mostly to score them
             return trained
 
-    def lay_out(self, parts: Sequence[Tensor]) -> tuple[Tensor, Array]:
+    def lay_out(self, parts: Sequence[Tensor | StreamedTensor]) -> tuple[Tensor, Array]:
         """Samples as :meth:`predict` takes them, and which rows they are; see :func:`layout.lay_out`."""
-        return lay_out(parts, self.chunk_rows)
+        return lay_out([part[:] for part in parts], self.chunk_rows)
 
     def predict(self, weights: Weights, x: Tensor | StreamedTensor, needs: Needs, rows: Array | None = None) -> Array:
         """What a metric needs of the predictions for ``x``, one row per sample.
