@@ -107,11 +107,13 @@ def _traced_by_tensorflow(model: keras.Model, shape: tuple[int | None, ...], dty
     # Not by model.export(): that wants a model that was called, and sets an attribute of numpy for an older tf2onnx.
     import tensorflow as tf
     import tf2onnx
+    from tf2onnx.graph import GraphUtil
 
     signature = [tf.TensorSpec((None, *shape), dtype, name="input")]
     forward = tf.function(lambda x: model(x, training=False), input_signature=signature, autograph=False)
     proto, _ = tf2onnx.convert.from_function(forward, input_signature=signature, opset=OPSET)
-    written: bytes = proto.SerializeToString(deterministic=True)
+    # The first time it's left to the order of Python's sets whether what a Flatten asks of shapes becomes a constant.
+    written: bytes = GraphUtil.optimize_model_proto(proto).SerializeToString(deterministic=True)
     return written
 
 
