@@ -112,7 +112,7 @@ class LoopCohort(Cohort):
                 proposal = self.learners[i].propose_weights(base, streams.generator("propose", round, i))
                 if not proposal.samples > 0:
                     raise ValueError(f"a proposal trained on {proposal.samples} samples")
-                proposal.weights.check_like(base)
+                self.learners[i].check_weights(proposal.weights, base)
                 proposal.weights.check_finite()
                 proposals[i] = proposal
             except Exception as error:  # whatever a learner raises costs it its proposal, not the others the round

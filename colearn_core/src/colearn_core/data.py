@@ -40,10 +40,15 @@ class Samples:
 class Task:
     """What is to be predicted; the group agrees on it, so every learner knows all classes.
 
-    ``classes`` are the names of the class numbers 0, 1, ...; there are none in regression.
+    Attributes:
+        classes: the names of the class numbers 0, 1, ...; there are none in regression.
+        features: the names of the features, if they have any.
+        categorical: the numbers of the features that hold codes of categories (0, 1, ..., or NaN), not quantities.
     """
 
     classes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    categorical: tuple[int, ...] = ()
 
     @property
     def kind(self) -> str:

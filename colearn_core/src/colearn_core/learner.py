@@ -22,7 +22,7 @@ class Proposal(NamedTuple):
     """What a learner publishes after training: new weights, and on how many samples they were trained."""
 
     weights: Weights
-    samples: int
+    samples: float
 
 
 class Learner(ABC):
@@ -71,6 +71,16 @@ class Learner(ABC):
 
         Without such data the answer is ``Score(nan, 0)``.
         """
+
+    def check_weights(self, weights: Weights, base: Weights) -> None:
+        """Whether a proposal is of the same model as what it was trained from.
+
+        By default names, types and shapes must agree; models that grow override this.
+
+        Raises:
+            WeightsError: it isn't; the message names the array.
+        """
+        weights.check_like(base)
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         """Merge proposals that were trained from ``base``: by default their mean, weighted by samples.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Annotated, NamedTuple
 
 from annotated_types import Ge
 
-from .errors import ParameterError
+from .errors import ParameterError, WeightsError
 from .learner import Proposal
 from .streams import Streams
 from .weights import Weights, interpolate, median
@@ -69,7 +70,10 @@ class Random(RoundRobin):
 
 @dataclass(frozen=True)
 class LineSearch(RoundRobin):
-    """One proposal at several step sizes: how far to go from the current weights towards it."""
+    """One proposal at several step sizes: how far to go from the current weights towards it.
+
+    Models that grow, such as trees, go at most the whole way: what was added gets smaller values.
+    """
 
     steps: Annotated[tuple[float, ...], "Step sizes; 1 is the proposal itself"] = (1.0, 0.5, 0.25, 2.0)
 
@@ -79,9 +83,10 @@ class LineSearch(RoundRobin):
 
     def candidates(self, base: Weights, proposals: Mapping[int, Proposal], combine: Combine) -> list[Candidate]:
         return [
-            Candidate(interpolate(base, p.weights, step), (i,), f"step {step:g}")
+            Candidate(weights, (i,), f"step {step:g}")
             for i, p in proposals.items()
             for step in self.steps
+            if (weights := _stepped(base, p, step, combine)) is not None
         ]
 
 
@@ -123,14 +128,24 @@ class Approval(Committee):
         everyone = tuple(proposals)
         found = [_merged(proposals, everyone, combine, "mean")]
         if len(everyone) > 2:
-            weights = median([p.weights for p in proposals.values()])
-            found.append(Candidate(weights, everyone, "median"))
+            with suppress(WeightsError):  # models of other than numbers, such as trees, have no median
+                found.append(Candidate(median([p.weights for p in proposals.values()]), everyone, "median"))
         seen = {everyone}
         for authors, label in _rivals(everyone):
             if authors not in seen:
                 seen.add(authors)
                 found.append(_merged(proposals, authors, combine, label))
         return found
+
+
+def _stepped(base: Weights, proposal: Proposal, step: float, combine: Combine) -> Weights | None:
+    """The weights so far from the base towards a proposal; None if such a model can't go further than that."""
+    try:
+        return interpolate(base, proposal.weights, step)
+    except WeightsError:  # such as trees: part of the way is then a mean of the base and the proposal
+        if step > 1:
+            return None
+        return combine([Proposal(base, 1 - step), Proposal(proposal.weights, step)])
 
 
 def _rivals(everyone: tuple[int, ...]) -> Iterable[tuple[tuple[int, ...], str]]:

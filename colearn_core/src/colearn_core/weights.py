@@ -173,9 +173,9 @@ def median(weights: Sequence[Weights]) -> Weights:
 
 def interpolate(start: Weights, end: Weights, step: float) -> Weights:
     """``start + step * (end - start)``: 0 is the start and 1 the end, to the bit; 2 goes as far again."""
-    end.check_like(start)
     if step in (0, 1):
         return end if step else start
+    end.check_like(start)
     return _elementwise(lambda arrays: arrays[0] + step * (arrays[1] - arrays[0]), [start, end])
 
 

@@ -157,7 +157,7 @@ def proposals_fit_the_model(subject: Subject) -> None:
     weights = initial_of(learner)
     for round in range(1, 4):
         proposal = learner.propose_weights(weights, rng_of(round))
-        proposal.weights.check_like(weights)
+        learner.check_weights(proposal.weights, weights)
         proposal.weights.check_finite()
         samples = proposal.samples
         require(isinstance(samples, int | np.integer) and samples > 0, f"a proposal says it was trained on {samples!r}")
@@ -290,7 +290,7 @@ def small_training_sets_work(subject: Subject) -> None:
             require(bool(str(abstention)), f"with {name} to train on it abstains without a reason")
             continue
         try:
-            proposal.weights.check_like(base)
+            learner.check_weights(proposal.weights, base)
         except Exception as error:
             fail(f"with {name} to train on: {error}")
 
@@ -344,7 +344,7 @@ def combining_ignores_the_order(subject: Subject) -> None:
     for order in ((2, 1, 0), (1, 2, 0)):
         found = learner.combine(base, [proposals[i] for i in order])
         require_close(found, expected, f"combining in the order {order} gives something else")
-    expected.check_like(base)
+    learner.check_weights(expected, base)
 
 
 def combining_weighs_by_samples(subject: Subject) -> None:

@@ -1,0 +1,344 @@
+"""Learners whose model grows: each proposal adds trees to the accepted ones, and only new trees are evaluated."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Ge, Le
+from numpy.typing import NDArray
+
+from .cohort import Cohort, LoopCohort
+from .data import PrivateData
+from .errors import Abstention, ConfigError, DataError, ParameterError
+from .fused import FusedCohort
+from .learner import Learner, Proposal
+from .metrics import Needs, metric_for
+from .resident import PARTS
+from .scores import Part, Score
+from .trees import Forest
+from .weights import Weights
+
+Array = NDArray[Any]
+
+
+class Grower(ABC):
+    """How a backend grows trees on private data. It holds settings, no model and no data.
+
+    Growers that compare equal belong to one model: their learners are scored together.
+
+    Attributes:
+        features: number of features.
+        classes: number of classes; 0 for a regression.
+        boosts: whether trees are added up, each correcting those before; else they're averaged.
+    """
+
+    features: int
+    classes: int
+    boosts: bool
+
+    @property
+    def outputs(self) -> int:
+        """How many margins a sample has: one for a regression or, if trees are boosted, for two classes."""
+        return 1 if not self.classes or (self.boosts and self.classes == 2) else self.classes
+
+    @property
+    def width(self) -> int:
+        """How many values a leaf has."""
+        return 1 if self.boosts else self.outputs
+
+    @abstractmethod
+    def grow(self, x: Array, y: Array, sample_weight: Array | None, margins: Array, rng: np.random.Generator) -> Forest:
+        """New trees.
+
+        Args:
+            x: float32, shape ``(n, features)``; NaN is missing.
+            y: class numbers or values, shape ``(n,)``; classes may be absent.
+            sample_weight: shape ``(n,)``; None weighs all alike.
+            margins: what the accepted trees say, float64, shape ``(n, outputs)``.
+            rng: where all randomness comes from.
+        """
+
+    @abstractmethod
+    def respond(self, margins: Array, trees: int, needs: Needs) -> Array:
+        """Predictions: labels, probabilities of shape ``(n, classes)``, or values.
+
+        Args:
+            margins: the sums of the trees' values, shape ``(n, outputs)``.
+            trees: how many were summed.
+        """
+
+
+class Margins:
+    """What accepted trees say of some samples, so that only trees that are new need be asked.
+
+    Sums begin anew nowhere: trees are added one by one in their order, so that what is kept changes no bit. Two sums
+    are kept, of the trees that the last two models asked about have in common, and of the last; so rival candidates
+    cost what's new in each.
+
+    Args:
+        x: float32, shape ``(n, features)``.
+        outputs: number of margins of a sample.
+    """
+
+    def __init__(self, x: Array, outputs: int) -> None:
+        self.x = x
+        self._common: tuple[Forest, Array] | None = None
+        self._last: tuple[Forest, Array] | None = None
+        self._nothing = np.zeros((len(x), outputs))
+
+    def of(self, forest: Forest) -> Array:
+        """The sums, float64, shape ``(n, outputs)``; not to be written to."""
+        if self._last is not None and self._last[0] is forest:
+            return self._last[1]
+        known, margins = self._nearest(forest)
+        shared = self._last[0].common(forest) if self._last is not None else 0
+        if shared > known:
+            margins = self._sum(forest, known, shared, margins)
+            known = shared
+            self._common = forest.take(slice(shared)), margins
+        margins = self._sum(forest, known, len(forest), margins)
+        self._last = forest, margins
+        return margins
+
+    def _nearest(self, forest: Forest) -> tuple[int, Array]:
+        """The larger of the sums whose trees this begins with."""
+        found = (0, self._nothing)
+        for kept in (self._common, self._last):
+            if kept is not None and len(kept[0]) > found[0] and kept[0].common(forest) == len(kept[0]):
+                found = len(kept[0]), kept[1]
+        return found
+
+    def _sum(self, forest: Forest, begin: int, end: int, margins: Array) -> Array:
+        if begin == end:
+            return margins
+        total = margins.copy()
+        forest.take(slice(begin, end)).add_to(total, self.x)
+        total.flags.writeable = False
+        return total
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a learner proposes trees, whatever grows them."""
+
+    max_trees: Annotated[int, Ge(1), "The most trees a model may have: a learner then proposes none"] = 2000
+    prune: Annotated[float, Ge(0), Le(1), "Share of proposals that drop trees which no longer help, adding none"] = 0.0
+    vote_metric: Annotated[str | None, "What learners vote by (log_loss, accuracy, f1, roc_auc; mse, r2)"] = None
+    test_metric: Annotated[str | None, "What the current model is reported by"] = None
+
+    def learner(self, data: PrivateData, grower: Grower, sample_weight: Array | None = None) -> TreeLearner:
+        """A learner that grows trees so."""
+        return TreeLearner(grower, data, self, sample_weight)
+
+
+class TreeLearner(Learner):
+    """A party that adds trees to the accepted ones.
+
+    The model begins without trees. Of a committee's proposals that boost, the mean is a model whose margins are the
+    mean of theirs; of those that average trees it has all their trees.
+
+    Args:
+        grower: grows trees; its classes must be those of the data's task.
+        data: features must be numbers; NaN is a missing value.
+        growth: how much is proposed.
+        sample_weight: of the training samples, shape ``(n,)``.
+
+    Raises:
+        DataError: the data can't be learned from.
+        ParameterError: a metric that doesn't suit the task, or settings out of range.
+    """
+
+    def __init__(
+        self, grower: Grower, data: PrivateData, growth: Growth = Growth(), sample_weight: Array | None = None
+    ) -> None:
+        if growth.max_trees < 1 or not 0 <= growth.prune <= 1:
+            raise ParameterError(f"max_trees = {growth.max_trees} must be at least 1, prune = {growth.prune} a share")
+        if grower.classes != len(data.task.classes):
+            raise ParameterError(f"{grower} can't learn a {data.task.kind} task of {len(data.task.classes)} classes")
+        self.grower = grower
+        self.data = data
+        self.growth = growth
+        self.sample_weight = _checked_weight(sample_weight, len(data.train))
+        self.vote_metric = metric_for(growth.vote_metric, grower.classes or None, "log_loss")
+        self.test_metric = metric_for(growth.test_metric, grower.classes or None, "accuracy")
+        self._features = {part: _features(part, getattr(data, part).x, grower.features) for part in ("train", *PARTS)}
+        self._margins = {part: Margins(x, grower.outputs) for part, x in self._features.items()}
+        self._held: tuple[Weights, Forest] | None = None
+
+    def initial_weights(self, rng: np.random.Generator) -> Weights:
+        return Forest.empty(self.grower.width).to_weights()
+
+    def propose_weights(self, base: Weights, rng: np.random.Generator) -> Proposal:
+        forest = self.forest(base)
+        samples = len(self.data.train)
+        if len(forest) and self.growth.prune and rng.random() < self.growth.prune:
+            return Proposal(self._pruned(forest).to_weights(), samples)
+        margins = self._margins["train"]
+        new = self.grower.grow(self._features["train"], self.data.train.y, self.sample_weight, margins.of(forest), rng)
+        if len(forest) + len(new) > self.growth.max_trees:
+            raise Abstention(
+                f"the model has {len(forest)} trees, and {len(new)} more would exceed max_trees = "
+                f"{self.growth.max_trees}"
+            )
+        return Proposal(Forest.joined([forest, new]).to_weights(), samples)
+
+    def test_weights(self, weights: Weights, part: Part) -> Score:
+        samples = getattr(self.data, part)
+        if not len(samples):
+            return Score(float("nan"), 0)
+        measure = self.vote_metric if part == "vote" else self.test_metric
+        forest = self.forest(weights)
+        predictions = self.grower.respond(self._margins[part].of(forest), len(forest), measure.needs)
+        return Score(float(measure.score(samples.y, predictions, np.array([len(samples)]))[0]), len(samples))
+
+    def predict(self, weights: Weights, x: Array, needs: Needs | None = None) -> Array:
+        """Predictions for new samples, shape ``(n, features)``.
+
+        Args:
+            needs: ``probabilities``, ``labels`` (class numbers) or ``values``; by default what the vote metric needs.
+        """
+        forest = self.forest(weights)
+        margins = np.zeros((len(x), self.grower.outputs))
+        forest.add_to(margins, _features("new", x, self.grower.features))
+        return self.grower.respond(margins, len(forest), needs or self.vote_metric.needs)
+
+    def check_weights(self, weights: Weights, base: Weights) -> None:
+        self.forest(weights)
+
+    def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
+        return _combined(self.grower, self.forest(base), [(self.forest(p.weights), p.samples) for p in proposals])
+
+    def forest(self, weights: Weights) -> Forest:
+        """The trees in weights, checked.
+
+        Raises:
+            WeightsError: they aren't trees of this model.
+        """
+        if self._held is None or self._held[0] is not weights:
+            self._held = weights, forest_of(self.grower, weights)
+        return self._held[1]
+
+    def features(self, part: str) -> Array:
+        """The features of a part as trees see them, float32, shape ``(n, features)``."""
+        return self._features[part]
+
+    def importance(self, weights: Weights) -> Array:
+        """The share of each feature in what the model gained by splits, shape ``(features,)``."""
+        return self.forest(weights).importance(self.grower.features)
+
+    def _pruned(self, forest: Forest) -> Forest:
+        """Without the trees that the training data are predicted no worse without; the last go first."""
+        measure, y = self.vote_metric, self.data.train.y
+        x, sizes = self._features["train"], np.array([len(y)])
+        sign = -1 if measure.greater_is_better else 1
+
+        def loss(margins: Array, trees: int) -> float:
+            return sign * float(measure.score(y, self.grower.respond(margins, trees, measure.needs), sizes)[0])
+
+        margins = np.array(self._margins["train"].of(forest))
+        kept = np.ones(len(forest), dtype=bool)
+        best = loss(margins, len(forest))
+        for tree in reversed(range(len(forest))):
+            own = np.zeros_like(margins)
+            forest.take(slice(tree, tree + 1)).add_to(own, x)
+            without = loss(margins - own, int(kept.sum()) - 1) if kept.sum() > 1 or self.grower.boosts else np.inf
+            if without <= best:
+                kept[tree], best = False, without
+                margins -= own
+        return forest.take(np.flatnonzero(kept))
+
+    @classmethod
+    def cohort(cls, learners: Sequence[Learner], names: Sequence[str] | None = None) -> Cohort:
+        own = [learner for learner in learners if isinstance(learner, TreeLearner)]
+        for i, learner in enumerate(own):
+            if learner.data.task.classes != own[0].data.task.classes:
+                raise ConfigError(
+                    f"learner {i} has the classes {learner.data.task.classes}, learner 0 {own[0].data.task.classes}"
+                )
+        if len(own) != len(learners) or any(learner.grower != own[0].grower for learner in own):
+            return LoopCohort(learners, names)
+        return TreeCohort(own, names)
+
+
+class TreeCohort(FusedCohort):
+    """Learners of one model of trees: a candidate's new trees see all learners' samples in one pass."""
+
+    def __init__(self, learners: Sequence[TreeLearner], names: Sequence[str] | None = None) -> None:
+        super().__init__(
+            learners, names, {part: [getattr(learner.data, part).y for learner in learners] for part in PARTS}
+        )
+        self._grower = learners[0].grower
+        self._margins = {
+            part: Margins(np.concatenate([x.features(part) for x in learners]), self._grower.outputs) for part in PARTS
+        }
+
+    def predictions(self, weights: Weights, part: Part, needs: Needs) -> Array:
+        forest = forest_of(self._grower, weights)
+        return self._grower.respond(self._margins[part].of(forest), len(forest), needs)
+
+
+def forest_of(grower: Grower, weights: Weights) -> Forest:
+    return Forest.from_weights(weights, grower.features, grower.outputs, grower.width)
+
+
+def _combined(grower: Grower, base: Forest, proposals: Sequence[tuple[Forest, float]]) -> Weights:
+    """One model of several: equal proposals count together, and their order doesn't matter."""
+    shares: dict[str, tuple[Forest, float]] = {}
+    for forest, samples in proposals:
+        digest = forest.to_weights().digest
+        shares[digest] = forest, samples + (shares[digest][1] if digest in shares else 0.0)
+    rivals = [shares[digest] for digest in sorted(shares)]
+    if len(rivals) == 1:
+        return rivals[0][0].to_weights()
+    total = sum(share for _, share in rivals)
+    kept = np.zeros(len(base))
+    new: list[tuple[Forest, float]] = []
+    for forest, samples in rivals:
+        of_base, others = _matched(base, forest)
+        kept[of_base] += samples / total
+        new.append((forest.take(others), samples / total))
+    if grower.boosts:
+        parts = [base.scaled(np.where(np.isclose(kept, 1), 1, kept)).take(np.flatnonzero(kept > 0))]
+        parts += [forest.scaled(share) for forest, share in new]
+    else:
+        parts = [base.take(np.flatnonzero(kept >= 0.5)), *(forest for forest, _ in new)]
+    return Forest.joined(parts).to_weights()
+
+
+def _matched(base: Forest, forest: Forest) -> tuple[Array, Array]:
+    """Which trees of the base a proposal kept, and which of its own are new."""
+    shared = base.common(forest)
+    if shared == len(base):
+        return np.arange(shared), np.arange(shared, len(forest))
+    keys = [forest.take(slice(i, i + 1)).to_weights().digest for i in range(len(forest))]
+    kept, own = list(range(shared)), shared
+    for tree in range(shared, len(base)):
+        if own < len(keys) and base.take(slice(tree, tree + 1)).to_weights().digest == keys[own]:
+            kept.append(tree)
+            own += 1
+    return np.array(kept, dtype=np.intp), np.arange(own, len(forest))
+
+
+def _features(part: str, x: Array, features: int) -> Array:
+    if x.ndim != 2 or x.shape[1] != features:
+        raise DataError(f"{part} features have the shape {list(x.shape)}; these trees know {features} features")
+    try:
+        single = np.ascontiguousarray(x, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{part} features are no table of numbers: {error}") from error
+    if np.isinf(single).any():
+        raise DataError(f"{part} features are infinite in single precision ({int(np.isinf(single).sum())})")
+    return single
+
+
+def _checked_weight(sample_weight: Array | None, samples: int) -> Array | None:
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, np.float64)
+    if weight.shape != (samples,) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
+        raise DataError(f"sample weights must be {samples} numbers, not negative, and not all 0")
+    return weight
