@@ -232,3 +232,30 @@ def test_a_committee_of_nobody_is_refused(strategy: Callable[[int], ProposalStra
 def test_steps_that_are_no_positive_numbers_are_refused(steps: tuple[float, ...]) -> None:
     with pytest.raises(ParameterError, match="steps must be positive numbers"):
         LineSearch(steps)
+
+
+class Growing:
+    """Models that get more values with every proposal, as trees do; combining them adds these."""
+
+    base = Weights({"w": np.array([1.0])})
+
+    def proposed(self, *learners: int) -> dict[int, Proposal]:
+        return {i: Proposal(Weights({"w": np.array([1.0] + [2.0] * (i + 1))}), 1) for i in learners}
+
+    @staticmethod
+    def combine(proposals: Sequence[Proposal]) -> Weights:
+        total = sum(p.samples for p in proposals)
+        return Weights({"w": np.concatenate([p.weights["w"] * p.samples / total for p in proposals])})
+
+
+def test_models_that_grow_are_searched_along_the_line_as_far_as_the_proposal() -> None:
+    found = LineSearch((1.0, 0.25, 2.0)).candidates(Growing.base, Growing().proposed(1), Growing.combine)
+    assert [c.label for c in found] == ["step 1", "step 0.25"]
+    np.testing.assert_array_equal(found[0].weights["w"], [1, 2, 2])
+    np.testing.assert_array_equal(found[1].weights["w"], [0.75, 0.25, 0.5, 0.5])
+
+
+def test_models_that_grow_have_no_median_among_the_rivals() -> None:
+    found = Approval(3).candidates(Growing.base, Growing().proposed(0, 1, 2), Growing.combine)
+    assert "median" not in [c.label for c in found]
+    assert len(found) == len(Approval(3).candidates(BASE, proposed(0, 1, 2), merged)) - 1

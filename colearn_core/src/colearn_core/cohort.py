@@ -63,6 +63,10 @@ class Cohort(ABC):
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         """Merge proposals as the learners' kind of model requires."""
 
+    def feature_importance(self, weights: Weights) -> dict[str, float]:
+        """How much the model goes by each feature, by name, in shares; empty for models that don't tell."""
+        return {}
+
     def spent(self) -> dict[int, Spent]:
         """What each learner that keeps a privacy budget has spent of it."""
         return {}
@@ -144,6 +148,13 @@ class LoopCohort(Cohort):
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         return self.learners[0].combine(base, proposals)
+
+    def feature_importance(self, weights: Weights) -> dict[str, float]:
+        try:
+            return self.learners[0].feature_importance(weights)
+        except Exception:  # it's for the reader, and no round depends on it
+            log.debug("no feature importance", exc_info=True)
+            return {}
 
     def spent(self) -> dict[int, Spent]:
         return {i: budget.spent for i, budget in self._budgets.items()}

@@ -136,7 +136,8 @@ class Experiment:
                     break
         except KeyboardInterrupt:
             pass
-        run = Run(history, self.weights, perf_counter() - start)
+        seconds = perf_counter() - start
+        run = Run(history, self.weights, seconds, self.cohort.feature_importance(self.weights))
         self.plugins.notify("colearn_experiment_finished", experiment=self, run=run)
         return run
 

@@ -226,9 +226,10 @@ class TreeLearner(Learner):
         """The features of a part as trees see them, float32, shape ``(n, features)``."""
         return self._features[part]
 
-    def importance(self, weights: Weights) -> Array:
-        """The share of each feature in what the model gained by splits, shape ``(features,)``."""
-        return self.forest(weights).importance(self.grower.features)
+    def feature_importance(self, weights: Weights) -> dict[str, float]:
+        """Each feature's share of what all splits gained, by those who grew them."""
+        names = self.data.task.features or [f"feature {i}" for i in range(self.grower.features)]
+        return dict(zip(names, self.forest(weights).importance(self.grower.features).tolist(), strict=True))
 
     def _pruned(self, forest: Forest) -> Forest:
         """Without the trees that the training data are predicted no worse without; the last go first."""

@@ -150,6 +150,8 @@ class Run:
     history: History
     weights: Weights
     seconds: float
+    importance: Mapping[str, float] = field(default_factory=dict)
+    """How much the model goes by each feature, where it tells."""
 
     def summary(self) -> dict[str, Any]:
         """The outcome in numbers that JSON can hold (None where there's no score)."""
@@ -172,6 +174,7 @@ class Run:
                 "final": number_or_none(h.mean_test()),
             },
             **({"privacy": _most(private)} if private else {}),
+            **({"importance": dict(self.importance)} if self.importance else {}),
             "seconds": round(self.seconds, 3),
             "weights": self.weights.digest,
         }

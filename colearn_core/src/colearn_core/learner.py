@@ -89,6 +89,10 @@ class Learner(ABC):
         """
         return mean([p.weights for p in proposals], [p.samples for p in proposals])
 
+    def feature_importance(self, weights: Weights) -> dict[str, float]:
+        """How much the model goes by each feature, by name, in shares; empty for models that don't tell."""
+        return {}
+
     def state(self) -> Weights:
         """What the learner itself keeps between rounds, such as momentum or a spent budget: by default nothing.
 

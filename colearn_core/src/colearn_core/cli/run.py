@@ -145,13 +145,15 @@ def _conclude(watch: Watch, run: Run, found: list[Baseline], folder: RunFolder, 
     from dataclasses import asdict
 
     from ..history import number_or_none
-    from ..report.tables import baselines_table, learners_table
+    from ..report.tables import baselines_table, importance_table, learners_table
 
     if as_json:
         rows = [{k: number_or_none(v) if isinstance(v, float) else v for k, v in asdict(b).items()} for b in found]
         click.echo(json.dumps({"run": str(folder.path), **run.summary(), "baselines": rows}, indent=2))
         return
     watch.show(learners_table(run.history))
+    if any(run.importance.values()):
+        watch.show(importance_table(run.importance))
     if found:
         watch.show(baselines_table(run.history, found))
         watch.show(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.table import Table
@@ -14,6 +14,8 @@ from ..privacy import Spent
 
 MOST_LEARNERS = 25
 """A table with more rows than that is cut to the first ones; the ledger and the picture have all."""
+
+MOST_FEATURES = 10
 
 
 def learners_table(history: History) -> Table:
@@ -82,6 +84,20 @@ def baselines_table(history: History, found: Sequence[Baseline]) -> Table:
             f"{number(row.lowest)} – {number(row.highest)}",
             style="bold green" if row is collective else "",
         )
+    return table
+
+
+def importance_table(importance: Mapping[str, float]) -> Table:
+    """The features that the model goes by most, given their shares by name."""
+    table = Table(title="What the model goes by", title_justify="left", title_style="bold")
+    table.add_column("feature")
+    table.add_column("importance", justify="right")
+    used = sorted(((share, name) for name, share in importance.items() if share > 0), key=lambda pair: -pair[0])
+    for share, name in used[:MOST_FEATURES]:
+        table.add_row(name, f"{share:.1%}")
+    if len(used) > MOST_FEATURES:
+        rest = sum(share for share, _ in used[MOST_FEATURES:])
+        table.add_row(f"... {len(used) - MOST_FEATURES} more", f"{rest:.1%}")
     return table
 
 
