@@ -19,7 +19,7 @@ from colearn_sklearn_plugin import plugin
 PLUGINS = Plugins()
 LEARNERS = plugin.colearn_learners()
 DATASETS = plugin.colearn_datasets()
-REGRESSORS = {"sklearn.mlp_regressor", "sklearn.sgd_regressor"}
+REGRESSORS = {c.name for c in LEARNERS if c.name.endswith("regressor")}
 
 
 def modules_after(statements: str) -> set[str]:
@@ -46,8 +46,10 @@ def test_the_plugin_is_found_and_offers_all_its_components() -> None:
     assert "sklearn" in PLUGINS.infos
     for kind, components in (("learners", LEARNERS), ("datasets", DATASETS)):
         assert {c.name for c in components} <= set(PLUGINS.components(kind))
-    names = "gaussian_nb mlp_classifier mlp_regressor multinomial_nb passive_aggressive perceptron"
-    names += " sgd_classifier sgd_regressor"
+    names = "decision_tree_classifier decision_tree_regressor extra_trees_classifier extra_trees_regressor gaussian_nb"
+    names += " gradient_boosting_classifier gradient_boosting_regressor hist_gradient_boosting_classifier"
+    names += " hist_gradient_boosting_regressor mlp_classifier mlp_regressor multinomial_nb passive_aggressive"
+    names += " perceptron random_forest_classifier random_forest_regressor sgd_classifier sgd_regressor"
     assert [c.name for c in LEARNERS] == [f"sklearn.{name}" for name in names.split()]
 
 
@@ -124,6 +126,12 @@ def test_a_learner_component_refuses_a_task_that_is_not_its_own(learner: str) ->
         ("sklearn.perceptron", "vote_metric", "log_loss", "gives no probabilities"),
         ("sklearn.multinomial_nb", "alpha", 0, "alpha = 0"),  # what a class never showed would score 0 * log(0)
         ("sklearn.mlp_classifier", "steps", "many", "steps = 'many'"),
+        ("sklearn.random_forest_classifier", "trees", 0, "trees = 0"),
+        ("sklearn.extra_trees_classifier", "max_features", 1.5, "max_features = 1.5"),
+        ("sklearn.decision_tree_classifier", "max_trees", 0, "max_trees = 0"),
+        ("sklearn.gradient_boosting_classifier", "subsample", 0, "subsample = 0"),
+        ("sklearn.hist_gradient_boosting_classifier", "max_bins", 300, "max_bins = 300"),
+        ("sklearn.hist_gradient_boosting_classifier", "vote_metric", "mse", "mse can't score classes"),
     ],
 )
 def test_a_wrong_parameter_is_a_clear_error(learner: str, parameter: str, value: object, message: str) -> None:

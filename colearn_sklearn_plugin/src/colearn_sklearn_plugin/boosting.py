@@ -79,10 +79,15 @@ class Boosting(Grower):
                 step = _newton(
                     leaves, len(tree.value), gradient[:, output] * drawn, hessian[:, output] * drawn, self.l2
                 )
-                value = (self.learning_rate * step).astype(np.float32)
+                value = (self.rate * step).astype(np.float32)
                 new.append(replace(tree, value=value[:, None], output=np.array([output], np.int32)))
                 margins[:, output] += value[leaves]
         return Forest.joined(new)
+
+    @property
+    def rate(self) -> float:
+        """By which steps are multiplied."""
+        return self.learning_rate
 
     @property
     def l2(self) -> float:
@@ -157,6 +162,11 @@ class GradientBoosting(Boosting):
             return found
 
         return fit
+
+    @property
+    def rate(self) -> float:
+        """With three classes or more a share of the learning rate, as in Friedman 2001, algorithm 6."""
+        return self.learning_rate * (1 - 1 / self.outputs) if self.outputs > 1 else self.learning_rate
 
     def drawn(self, weight: Array, rng: np.random.Generator) -> Array:
         if self.subsample == 1:
