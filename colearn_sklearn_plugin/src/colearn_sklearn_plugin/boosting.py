@@ -66,7 +66,8 @@ class Boosting(Grower):
         weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
         if self.classes and self.class_weight:
             weight = weight * compute_sample_weight(self.class_weight, y)
-        margins = np.array(margins)
+        counts = weight > 0
+        x, y, margins, weight = x[counts], y[counts], margins[counts], weight[counts]
         new = [] if margins.any() else self._constant(y, weight)
         for tree in new:
             tree.add_to(margins, x)

@@ -91,8 +91,9 @@ class Bins:
         self.categories = [np.unique(x[~np.isnan(x[:, f]), f]).astype(np.intp) for f in categorical]
         self.edges = [*self.categories, *(_edges(x[:, f], most) for f in numeric)]
         codes = np.column_stack([np.searchsorted(e, x[:, f]) for e, f in zip(self.edges, self.order, strict=True)])
-        self.codes: Array = np.where(np.isnan(x[:, self.order]), np.nan, codes)
-        """Float64, shape ``(n, features)``; NaN where a value is missing."""
+        missing = np.isnan(x[:, self.order])
+        self.codes: Array = np.where(missing & ~missing.all(axis=0), np.nan, codes)
+        """Float64, shape ``(n, features)``; NaN where a value is missing, but in columns of nothing else."""
 
     def packed(self, nodes: Array, left_bits: Array) -> Forest:
         """A tree on the codes as one on the features; its leaves hold what the library says.
