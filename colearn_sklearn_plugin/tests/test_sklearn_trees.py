@@ -128,7 +128,7 @@ def test_leaves_that_hold_more_than_shares_buy_no_better_loss() -> None:
     grower = Bagging.of(RandomForestClassifier(), 2, 3, smoothing=1.0)
     honest = np.array([[0.2, 0.5, 0.3], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     fair = grower.respond(honest, 1, "probabilities")
-    np.testing.assert_allclose(fair, [[0.2, 0.5, 0.3], [1 / 3, 1 / 3, 1 / 3], [1, 0, 0]])
+    np.testing.assert_allclose(fair, np.array([[0.2, 0.5, 0.3], [1 / 3, 1 / 3, 1 / 3], [1.0, 0.0, 0.0]]))
     np.testing.assert_allclose(grower.respond(honest * 1e30, 1, "probabilities"), fair)
     negative = grower.respond(np.array([[-5.0, 3.0, 1.0], [-1.0, -2.0, -3.0]]), 1, "probabilities")
     np.testing.assert_allclose(negative, [[0, 0.75, 0.25], [1 / 3, 1 / 3, 1 / 3]])
