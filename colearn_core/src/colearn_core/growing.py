@@ -212,6 +212,8 @@ class TreeLearner(Learner):
         self._margins = {part: Margins(x, grower.outputs) for part, x in self._features.items()}
         self._held: tuple[Weights, Forest] | None = None
 
+    export_formats: tuple[str, ...] = ("onnx", "safetensors")
+
     def initial_weights(self, rng: np.random.Generator) -> Weights:
         return Forest.empty(self.grower.width).to_weights()
 
@@ -250,6 +252,14 @@ class TreeLearner(Learner):
         margins = np.zeros((len(x), self.grower.outputs))
         forest.add_to(margins, _features("new", x, self.grower.features))
         return self.grower.respond(margins, len(forest), needs or self.vote_metric.needs)
+
+    def export_model(self, weights: Weights, format: str) -> bytes:
+        if format != "onnx":
+            return super().export_model(weights, format)
+        from .tree_onnx import as_onnx
+
+        g = self.grower
+        return as_onnx(self.forest(weights), g.features, g.classes, g.outputs, averaged=not g.boosts)
 
     def check_weights(self, weights: Weights, base: Weights) -> None:
         trees, most = len(self.forest(weights)), self.growth.max_trees

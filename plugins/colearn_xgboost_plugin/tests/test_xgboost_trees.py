@@ -124,7 +124,7 @@ def test_training_goes_on_in_the_library() -> None:
 def test_importance_is_that_of_the_library() -> None:
     own = learner(2)
     weights = trained(own)
-    gains = own.booster(weights).get_score(importance_type="total_gain")
+    gains: dict[str, Any] = own.booster(weights).get_score(importance_type="total_gain")
     total = sum(gains.values())
     for name, share in own.feature_importance(weights).items():
         assert share == pytest.approx(gains.get(name, 0.0) / total, abs=1e-5)
@@ -208,3 +208,19 @@ def test_without_the_library_both_ways_to_get_it_are_named() -> None:
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert "pip install xgboost-cpu" in told
     assert "GPU" in told
+
+
+@pytest.mark.parametrize("classes", [0, 2, 4])
+def test_onnx_says_the_same(classes: int) -> None:
+    import onnx
+    import onnxruntime  # type: ignore[import-untyped]
+
+    own = learner(classes)
+    weights = trained(own)
+    written = own.export_model(weights, "onnx")
+    onnx.checker.check_model(onnx.load_from_string(written))
+    fresh = table(300, 8, missing=0.3)
+    found = onnxruntime.InferenceSession(written).run(None, {"input": fresh})
+    np.testing.assert_allclose(found[0], own.predict(weights, fresh), atol=1e-5)
+    if classes:
+        np.testing.assert_array_equal(found[1], own.predict(weights, fresh, "labels"))
