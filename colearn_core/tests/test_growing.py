@@ -36,7 +36,7 @@ from colearn_core.trees import Forest
 from colearn_core.weights import Weights
 
 Array = NDArray[Any]
-UNHURRIED = settings(deadline=None)
+UNHURRIED = settings(deadline=None, max_examples=60)
 KINDS: dict[str, tuple[Callable[..., Any], Callable[[], Any]]] = {
     "boosted classes": (boosted, classes),
     "boosted values": (boosted, values),
