@@ -36,7 +36,7 @@ from colearn_core.trees import Forest
 from colearn_core.weights import Weights
 
 Array = NDArray[Any]
-UNHURRIED = settings(deadline=None)
+UNHURRIED = settings(deadline=None, max_examples=60)
 KINDS: dict[str, tuple[Callable[..., Any], Callable[[], Any]]] = {
     "boosted classes": (boosted, classes),
     "boosted values": (boosted, values),
@@ -573,7 +573,7 @@ class TestExperiments:
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_runtimes_and_repetitions_give_one_ledger(self, make: Any, strategy: str, tmp_path: Path) -> None:
         def played(folder: str, runtime: str, seed: int = 5) -> tuple[list[Any], Weights]:
-            parties = learners(private(classes()), make, trees=1, depth=2, prune=0.2)
+            parties = learners(private(classes()), make, trees=3, depth=2, prune=0.2)
             with FileLedger(tmp_path / folder) as ledger:
                 run = Experiment(parties, proposals=strategy, runtime=runtime, seed=seed, ledger=ledger).run(6)
             assert any(LedgerFile.read(tmp_path / folder / "ledger.jsonl").history().accepted)

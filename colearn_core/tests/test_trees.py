@@ -13,7 +13,7 @@ from library_trees import FEATURES, LibraryTree, joined, library_trees, random_s
 from colearn_core.trees import CATEGORICAL, CHUNK_ROWS, DEEPEST, MISSING_LEFT, Forest, grown
 from colearn_core.weights import Weights
 
-UNHURRIED = settings(deadline=None)
+UNHURRIED = settings(deadline=None, max_examples=60)
 
 
 def received(forest: Forest, outputs: int = 1) -> Forest:

@@ -153,7 +153,7 @@ class Margins:
     def _sum(self, forest: Forest, begin: int, end: int, start: _Sum | None) -> _Sum:
         total = (self._nothing if start is None else start.margins).copy()
         forest.take(slice(begin, end)).add_to(total, self.x)
-        return _Sum(forest.take(slice(end)), _frozen(total))
+        return _Sum(forest if end == len(forest) else forest.take(slice(end)), _frozen(total))
 
 
 class _Sum(NamedTuple):
