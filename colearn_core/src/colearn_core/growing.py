@@ -20,7 +20,7 @@ from .learner import Learner, Proposal
 from .metrics import Needs, metric_for
 from .resident import PARTS
 from .scores import Part, Score
-from .trees import Forest
+from .trees import Forest, grown
 from .weights import Weights
 
 Array = NDArray[Any]
@@ -73,6 +73,45 @@ class Grower(ABC):
             margins: the sums of the trees' values, shape ``(n, outputs)``.
             trees: how many were summed.
         """
+
+
+class BoostingGrower(Grower):
+    """Trees that are added up: by the squared error of values, the log loss of the logistic function for two classes,
+    and of softmax for more.
+    """
+
+    boosts = True
+
+    def respond(self, margins: Array, trees: int, needs: Needs) -> Array:
+        if not self.classes:
+            return margins[:, 0]
+        if self.outputs == 1:
+            if needs == "labels":
+                return (margins[:, 0] > 0).astype(np.int64)
+            margins = np.column_stack([np.zeros(len(margins)), margins[:, 0]])
+        elif needs == "labels":
+            labels: Array = margins.argmax(axis=1)
+            return labels
+        exponentials = np.exp(margins - margins.max(axis=1, keepdims=True))
+        probabilities: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def constant(self, y: Array, sample_weight: Array | None) -> Forest:
+        """What a model begins with: a leaf for each output, of the mean, or of the log of the classes' shares.
+
+        Shares are as if each class had been seen once more (Laplace). Arguments are those of :meth:`grow`.
+        """
+        weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        if self.classes:
+            shares = np.bincount(y, weights=weight * len(y) / weight.sum(), minlength=self.classes) + 1
+            logs = np.log(shares)
+            values = logs[1:] - logs[0] if self.outputs == 1 else logs - logs.mean()
+        else:
+            values = np.array([np.average(y, weights=weight)])
+        none, zero = np.full(1, -1), np.zeros(1)
+        return Forest.joined(
+            [grown(none, none, none, zero, zero + value, output=i) for i, value in enumerate(values.tolist())]
+        )
 
 
 class Margins:
