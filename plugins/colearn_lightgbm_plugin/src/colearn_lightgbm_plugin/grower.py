@@ -50,7 +50,7 @@ class LightGBMGrower(BoostingGrower):
         Raises:
             ParameterError: LightGBM refuses; the message says what it says.
         """
-        settings = self.settings(seed)
+        settings = self.settings(len(x), seed)
         samples = lightgbm.Dataset(
             x,
             label=y,
@@ -64,7 +64,7 @@ class LightGBMGrower(BoostingGrower):
         except (lightgbm.basic.LightGBMError, ValueError) as error:
             raise ParameterError(f"LightGBM can't train with {dict(self.parameters)}: {error}") from error
 
-    def settings(self, seed: int) -> dict[str, Any]:
+    def settings(self, samples: int, seed: int) -> dict[str, Any]:
         """LightGBM's parameters: those given, and what makes the same seed give the same trees."""
         own = dict(self.parameters)
         fewest = own.get("min_data_in_leaf", 20)
@@ -72,7 +72,7 @@ class LightGBMGrower(BoostingGrower):
         return {
             "objective": objective,
             "num_class": self.outputs,
-            "bagging_freq": int(own.get("bagging_fraction", 1) < 1),
+            "bagging_freq": int(1 <= own.get("bagging_fraction", 1) * samples < samples),  # a bag must hold a sample
             "min_data_per_group": fewest,  # LightGBM's 100 would leave small data without categorical splits
             "cat_smooth": fewest,  # also the fewest samples of a category
             **own,

@@ -28,7 +28,8 @@ class Boosting:
     max_depth: Annotated[int, Ge(1), Le(DEEPEST), "Most splits from root to leaf"] = DEEPEST
     min_data_in_leaf: Annotated[int, Ge(1), "Fewest samples in a leaf, and of a category that is split by"] = 5
     lambda_l1: Annotated[float, Ge(0), "L1 penalty on leaf values"] = 0.0
-    lambda_l2: Annotated[float, Ge(0), "L2 penalty on leaf values"] = 0.0
+    lambda_l2: Annotated[float, Ge(0), "L2 penalty on leaf values"] = 1.0
+    cat_l2: Annotated[float, Ge(0), "L2 penalty on leaf values besides, for splits by sets of categories"] = 1.0
     min_gain_to_split: Annotated[float, Ge(0), "Least gain of a split"] = 0.0
     bagging_fraction: Annotated[float, Gt(0), Le(1), "Share of the samples that each round sees"] = 1.0
     feature_fraction: Annotated[float, Gt(0), Le(1), "Share of the features that each tree sees"] = 1.0
