@@ -156,6 +156,12 @@ def test_a_single_sample_gives_a_constant_and_then_nothing(classes: int) -> None
         single.propose_weights(weights, np.random.default_rng(0))
 
 
+def test_a_handful_of_samples_are_split() -> None:
+    own = learner(2)
+    few = with_training(own, own.data.train.x[:6], np.arange(6) % 2)
+    assert (own.forest(trained(few, 1)).feature >= 0).any()
+
+
 def test_sample_weights_count_for_every_tree() -> None:
     own = learner(2)
     heavy = np.where(own.data.train.y == 1, 20.0, 1.0)
