@@ -105,6 +105,18 @@ def test_new_trees_correct_the_accepted_ones(classes: int) -> None:
     assert more.common(once) == len(once) < len(more)
 
 
+@pytest.mark.parametrize("classes", [0, 2, 4])
+def test_the_first_trees_correct_the_constant_that_the_model_begins_with(classes: int) -> None:
+    own = learner(classes)
+    first = own.forest(trained(own, 1))
+    begin, new = first.take(slice(own.grower.outputs)), first.take(slice(own.grower.outputs, None))
+    margins = np.zeros((120, own.grower.outputs))
+    begin.add_to(margins, own.data.train.x)
+    assert isinstance(own.grower, LightGBMGrower)
+    booster = own.grower.train(own.data.train.x, own.data.train.y, None, margins, seed=0)
+    assert new.common(Forest.joined(forests(booster, own.grower.outputs))) == len(new) > 0
+
+
 def test_the_same_seed_gives_the_same_ledger() -> None:
     def ledger() -> list[str]:
         group = [learner(2, 60, seed, bagging_fraction=0.8, feature_fraction=0.6) for seed in range(3)]
@@ -112,6 +124,13 @@ def test_the_same_seed_gives_the_same_ledger() -> None:
         return [run.weights.digest, *(str(scores) for scores in run.history.vote_scores)]
 
     assert ledger() == ledger()
+
+
+def test_another_seed_gives_other_trees() -> None:
+    own = learner(2, bagging_fraction=0.8)
+    base = own.initial_weights(np.random.default_rng(0))
+    digests = [own.propose_weights(base, np.random.default_rng(seed)).weights.digest for seed in (1, 1, 2)]
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -137,12 +156,20 @@ def test_a_single_sample_gives_a_constant_and_then_nothing(classes: int) -> None
         single.propose_weights(weights, np.random.default_rng(0))
 
 
-def test_sample_weights_count() -> None:
+def test_a_handful_of_samples_are_split() -> None:
+    own = learner(2)
+    few = with_training(own, own.data.train.x[:6], np.arange(6) % 2)
+    assert (own.forest(trained(few, 1)).feature >= 0).any()
+
+
+def test_sample_weights_count_for_every_tree() -> None:
     own = learner(2)
     heavy = np.where(own.data.train.y == 1, 20.0, 1.0)
     weighted = TreeLearner(own.grower, own.data, Growth(), heavy)
-    usual, raised = (one.predict(trained(one, 2), own.data.test.x)[:, 1].mean() for one in (own, weighted))
-    assert raised > usual + 0.1
+    base = trained(own, 1)
+    proposals = [one.propose_weights(base, np.random.default_rng(0)).weights for one in (own, weighted)]
+    usual, raised = (own.predict(weights, own.data.test.x)[:, 1].mean() for weights in proposals)
+    assert raised > usual + 0.05
 
 
 def test_wrong_tasks_and_settings_are_named() -> None:

@@ -65,9 +65,9 @@ class LightGBMGrower(BoostingGrower):
             raise ParameterError(f"LightGBM can't train with {dict(self.parameters)}: {error}") from error
 
     def settings(self, samples: int, seed: int) -> dict[str, Any]:
-        """LightGBM's parameters: those given, and what makes the same seed give the same trees."""
+        """LightGBM's parameters: those given, fitted to so many samples; equal seeds give equal trees."""
         own = dict(self.parameters)
-        fewest = own.get("min_data_in_leaf", 20)
+        fewest = max(1, min(own.get("min_data_in_leaf", 20), samples // 4))
         objective = "regression" if not self.classes else "binary" if self.outputs == 1 else "multiclass"
         return {
             "objective": objective,
@@ -76,6 +76,7 @@ class LightGBMGrower(BoostingGrower):
             "min_data_per_group": fewest,  # LightGBM's 100 would leave small data without categorical splits
             "cat_smooth": fewest,  # also the fewest samples of a category
             **own,
+            "min_data_in_leaf": fewest,
             "boost_from_average": False,
             "seed": seed,
             "deterministic": True,

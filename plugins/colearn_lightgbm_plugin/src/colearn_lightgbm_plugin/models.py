@@ -26,7 +26,9 @@ class Boosting:
     learning_rate: Annotated[float, Gt(0), "By which each tree's values are multiplied"] = 0.2
     num_leaves: Annotated[int, Ge(2), Le(131072), "Most leaves of a tree"] = 31
     max_depth: Annotated[int, Ge(1), Le(DEEPEST), "Most splits from root to leaf"] = DEEPEST
-    min_data_in_leaf: Annotated[int, Ge(1), "Fewest samples in a leaf, and of a category that is split by"] = 5
+    min_data_in_leaf: Annotated[
+        int, Ge(1), "Fewest samples in a leaf, and of a category that is split by; at most a quarter of all"
+    ] = 5
     lambda_l1: Annotated[float, Ge(0), "L1 penalty on leaf values"] = 0.0
     lambda_l2: Annotated[float, Ge(0), "L2 penalty on leaf values"] = 1.0
     cat_l2: Annotated[float, Ge(0), "L2 penalty on leaf values besides, for splits by sets of categories"] = 1.0
