@@ -336,6 +336,10 @@ class TestCommonTrees:
         assert Forest.empty(1).common(Forest.empty(1)) == 0
         assert forest.common(Forest.empty(2)) == 0
 
+    def test_of_another_width_are_none(self) -> None:
+        one = random_tree(rng_of(0), 3)
+        assert joined([one]).common(joined([replace(one, value=one.value.repeat(3, 1))], 3)) == 0
+
     def test_with_itself_are_all(self) -> None:
         forest = joined([random_tree(rng_of(i), i, codes=9) for i in range(5)])
         assert forest.common(received(forest)) == forest.common(forest) == 5

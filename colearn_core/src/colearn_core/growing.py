@@ -365,8 +365,7 @@ def _combined(base: Forest, rivals: Sequence[tuple[Forest, float]], boosts: bool
         new.append((forest.take(others), samples / total))
     if not boosts:
         return Forest.joined([base.take(np.flatnonzero(kept >= 0.5)), *(forest for forest, _ in new)])
-    whole = np.isclose(kept, 1)
-    unpruned = base.scaled(np.where(whole, 1, kept)).take(np.flatnonzero(kept > 0))
+    unpruned = base.scaled(kept).take(np.flatnonzero(kept > 0))  # in single precision nearly 1 is 1
     return Forest.joined([unpruned, *(forest.scaled(share) for forest, share in new)])
 
 
