@@ -17,6 +17,7 @@ from colearn_core.trees import Forest, grown
 from .library import xgboost
 
 Array = NDArray[Any]
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class XGBoostGrower(BoostingGrower):
         booster = self.train(x, y, sample_weight, start, seed=int(rng.integers(2**31)))
         new = [tree for tree in forests(json.loads(bytes(booster.save_raw("json")))) if tree.value.any()]
         if not begin and not new:
-            raise Abstention(f"XGBoost finds no split of these {len(x)} samples that lowers their loss")
+            raise Abstention(
+                f"XGBoost finds no split of these {len(x)} samples that lowers their loss (min_child_weight, gamma)"
+            )
         return Forest.joined([*begin, *new])
 
     def train(self, x: Array, y: Array, sample_weight: Array | None, start: Array, seed: int) -> xgboost.Booster:
@@ -102,7 +105,7 @@ def _tree(tree: Mapping[str, Any], output: int) -> Forest:
         np.nextafter(conditions, np.float32(-np.inf)),  # there, samples go left that are less
         conditions,
         missing_left=np.array(tree["default_left"]),
-        gain=np.array(tree["loss_changes"]),
+        gain=np.minimum(np.array(tree["loss_changes"], np.float64), LARGEST),
         sets=_sets(tree) if tree["categories_nodes"] else None,
         output=output,
     )

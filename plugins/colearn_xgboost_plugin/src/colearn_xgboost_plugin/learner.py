@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from colearn_core.data import PrivateData
-from colearn_core.errors import ParameterError
+from colearn_core.errors import DataError, ParameterError
 from colearn_core.growing import Grower, Growth, TreeLearner
 from colearn_core.in_hand import Pair, in_hand
 from colearn_core.parameters import checked
 from colearn_core.weights import Weights
 
 from . import settings as kinds
-from .grower import XGBoostGrower
+from .grower import LARGEST, XGBoostGrower
 from .library import xgboost
 from .native import booster_of
 
@@ -101,6 +101,9 @@ class XGBoostLearner(TreeLearner):
                 f"there's only one class, {data.task.classes[0]!r}",
                 hint="Pass all labels in the group: XGBoostLearner(..., classes=[...]).",
             )
+        largest = 0.0 if data.task.classes else float(np.abs(data.train.y).max(initial=0))
+        if largest > LARGEST:
+            raise DataError(f"train targets are too large for single precision, up to {largest:g}")
         super().__init__(grower, data, growth, sample_weight)
         self.labels = labels
 
