@@ -172,12 +172,7 @@ class Growth:
 
     def learner(self, data: PrivateData, grower: Grower, sample_weight: Array | None = None) -> TreeLearner:
         """A learner that grows trees so."""
-        return self.kind(grower, data, self, sample_weight)
-
-    @property
-    def kind(self) -> type[TreeLearner]:
-        """The class of the learner."""
-        return TreeLearner
+        return TreeLearner(grower, data, self, sample_weight)
 
 
 class TreeLearner(Learner):
