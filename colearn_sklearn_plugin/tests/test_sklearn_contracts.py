@@ -54,6 +54,46 @@ class TestSgdRegressor(LearnerContract):
     component = "sklearn.sgd_regressor"
 
 
+class TestDecisionTreeClassifier(LearnerContract):
+    component = "sklearn.decision_tree_classifier"
+
+
+class TestDecisionTreeRegressor(LearnerContract):
+    component = "sklearn.decision_tree_regressor"
+
+
+class TestExtraTreesClassifier(LearnerContract):
+    component = "sklearn.extra_trees_classifier"
+
+
+class TestExtraTreesRegressor(LearnerContract):
+    component = "sklearn.extra_trees_regressor"
+
+
+class TestGradientBoostingClassifier(LearnerContract):
+    component = "sklearn.gradient_boosting_classifier"
+
+
+class TestGradientBoostingRegressor(LearnerContract):
+    component = "sklearn.gradient_boosting_regressor"
+
+
+class TestHistGradientBoostingClassifier(LearnerContract):
+    component = "sklearn.hist_gradient_boosting_classifier"
+
+
+class TestHistGradientBoostingRegressor(LearnerContract):
+    component = "sklearn.hist_gradient_boosting_regressor"
+
+
+class TestRandomForestClassifier(LearnerContract):
+    component = "sklearn.random_forest_classifier"
+
+
+class TestRandomForestRegressor(LearnerContract):
+    component = "sklearn.random_forest_regressor"
+
+
 class TestBreastCancer(DatasetContract):
     component = "breast_cancer"
 

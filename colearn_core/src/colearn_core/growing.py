@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum, inf
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from .cohort import Cohort, LoopCohort
 from .data import PrivateData
-from .errors import Abstention, ConfigError, DataError, ParameterError
+from .errors import Abstention, ConfigError, DataError, ParameterError, WeightsError
 from .fused import FusedCohort
 from .learner import Learner, Proposal
 from .metrics import Needs, metric_for
@@ -23,6 +24,8 @@ from .trees import Forest
 from .weights import Weights
 
 Array = NDArray[Any]
+KEPT_SUMS = 4
+"""How many sums :class:`Margins` keeps: the accepted trees' survives a few candidates that share nothing with them."""
 
 
 class Grower(ABC):
@@ -75,9 +78,9 @@ class Grower(ABC):
 class Margins:
     """What accepted trees say of some samples, so that only trees that are new need be asked.
 
-    Sums begin anew nowhere: trees are added one by one in their order, so that what is kept changes no bit. Two sums
-    are kept, of the trees that the last two models asked about have in common, and of the last; so rival candidates
-    cost what's new in each.
+    Sums begin anew nowhere: trees are added one by one in their order, so that what is kept changes no bit. The sums
+    of the last few models are kept, and those of the trees that a model has in common with one of them; so rival
+    candidates cost what's new in each.
 
     Args:
         x: float32, shape ``(n, features)``.
@@ -86,46 +89,42 @@ class Margins:
 
     def __init__(self, x: Array, outputs: int) -> None:
         self.x = x
-        self._common: tuple[Forest, Array] | None = None
-        self._last: tuple[Forest, Array] | None = None
-        self._nothing = np.zeros((len(x), outputs))
+        self._nothing = _frozen(np.zeros((len(x), outputs)))
+        self._kept: list[tuple[Forest, Array]] = []  # the last used comes first
 
     def of(self, forest: Forest) -> Array:
-        """The sums, float64, shape ``(n, outputs)``; not to be written to."""
-        if self._last is not None and self._last[0] is forest:
-            return self._last[1]
-        known, margins = self._nearest(forest)
-        shared = self._last[0].common(forest) if self._last is not None else 0
-        if shared > known:
-            margins = self._sum(forest, known, shared, margins)
-            known = shared
-            self._common = forest.take(slice(shared)), margins
-        margins = self._sum(forest, known, len(forest), margins)
-        self._last = forest, margins
-        return margins
+        """The sums, float64, shape ``(n, outputs)``; read-only."""
+        known, begun, fork = 0, None, 0
+        for kept in self._kept:
+            if kept[0] is forest:
+                return kept[1]
+            if len(kept[0]) > known:
+                shared = kept[0].common(forest)
+                fork = max(fork, shared)
+                if shared == len(kept[0]):
+                    known, begun = shared, kept
+        if fork > known:
+            begun = forest.take(slice(fork)), self._sum(forest, known, fork, begun)
+            known = fork
+        last = forest, self._sum(forest, known, len(forest), begun)
+        others = [kept for kept in self._kept if kept is not begun]
+        self._kept = [last, *([begun] if begun is not None else []), *others][:KEPT_SUMS]
+        return last[1]
 
-    def _nearest(self, forest: Forest) -> tuple[int, Array]:
-        """The larger of the sums whose trees this begins with."""
-        found = (0, self._nothing)
-        for kept in (self._common, self._last):
-            if kept is not None and len(kept[0]) > found[0] and kept[0].common(forest) == len(kept[0]):
-                found = len(kept[0]), kept[1]
-        return found
-
-    def _sum(self, forest: Forest, begin: int, end: int, margins: Array) -> Array:
+    def _sum(self, forest: Forest, begin: int, end: int, begun: tuple[Forest, Array] | None) -> Array:
+        before = self._nothing if begun is None else begun[1]
         if begin == end:
-            return margins
-        total = margins.copy()
+            return before
+        total = before.copy()
         forest.take(slice(begin, end)).add_to(total, self.x)
-        total.flags.writeable = False
-        return total
+        return _frozen(total)
 
 
 @dataclass(frozen=True)
 class Growth:
     """How a learner proposes trees, whatever grows them."""
 
-    max_trees: Annotated[int, Ge(1), "The most trees a model may have: a learner then proposes none"] = 2000
+    max_trees: Annotated[int, Ge(1), "The most trees a proposal may have: a learner then adds none"] = 2000
     prune: Annotated[float, Ge(0), Le(1), "Share of proposals that drop trees which no longer help, adding none"] = 0.0
     vote_metric: Annotated[str | None, "What learners vote by (log_loss, accuracy, f1, roc_auc; mse, r2)"] = None
     test_metric: Annotated[str | None, "What the current model is reported by"] = None
@@ -176,14 +175,16 @@ class TreeLearner(Learner):
         forest = self.forest(base)
         samples = len(self.data.train)
         if len(forest) and self.growth.prune and rng.random() < self.growth.prune:
-            return Proposal(self._pruned(forest).to_weights(), samples)
+            fewer = self._pruned(forest)
+            if len(fewer) < len(forest):
+                return Proposal(fewer.to_weights(), samples)
+        most = self.growth.max_trees
+        if len(forest) >= most:
+            raise Abstention(f"the model has {len(forest)} trees, and max_trees = {most}")
         margins = self._margins["train"]
         new = self.grower.grow(self._features["train"], self.data.train.y, self.sample_weight, margins.of(forest), rng)
-        if len(forest) + len(new) > self.growth.max_trees:
-            raise Abstention(
-                f"the model has {len(forest)} trees, and {len(new)} more would exceed max_trees = "
-                f"{self.growth.max_trees}"
-            )
+        if len(forest) + len(new) > most:
+            raise Abstention(f"the model has {len(forest)} trees; {len(new)} more would exceed max_trees = {most}")
         return Proposal(Forest.joined([forest, new]).to_weights(), samples)
 
     def test_weights(self, weights: Weights, part: Part) -> Score:
@@ -207,10 +208,19 @@ class TreeLearner(Learner):
         return self.grower.respond(margins, len(forest), needs or self.vote_metric.needs)
 
     def check_weights(self, weights: Weights, base: Weights) -> None:
-        self.forest(weights)
+        trees, most = len(self.forest(weights)), self.growth.max_trees
+        if trees > most and trees > len(self.forest(base)):
+            raise WeightsError(f"'sizes' is of {trees} trees, and max_trees = {most}")
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
-        return _combined(self.grower, self.forest(base), [(self.forest(p.weights), p.samples) for p in proposals])
+        forests = {p.weights.digest: self.forest(p.weights) for p in proposals}
+        if len(forests) == 1:
+            return proposals[0].weights
+        samples: dict[str, list[float]] = {digest: [] for digest in forests}
+        for p in proposals:
+            samples[p.weights.digest].append(p.samples)
+        rivals = [(forests[digest], fsum(samples[digest])) for digest in sorted(forests)]
+        return _combined(self.forest(base), rivals, self.grower.boosts).to_weights()
 
     def forest(self, weights: Weights) -> Forest:
         """The trees in weights, checked.
@@ -286,49 +296,46 @@ def forest_of(grower: Grower, weights: Weights) -> Forest:
     return Forest.from_weights(weights, grower.features, grower.outputs, grower.width)
 
 
-def _combined(grower: Grower, base: Forest, proposals: Sequence[tuple[Forest, float]]) -> Weights:
-    """One model of several: equal proposals count together, and their order doesn't matter."""
-    shares: dict[str, tuple[Forest, float]] = {}
-    for forest, samples in proposals:
-        digest = forest.to_weights().digest
-        shares[digest] = forest, samples + (shares[digest][1] if digest in shares else 0.0)
-    rivals = [shares[digest] for digest in sorted(shares)]
-    if len(rivals) == 1:
-        return rivals[0][0].to_weights()
-    total = sum(share for _, share in rivals)
+def _combined(base: Forest, rivals: Sequence[tuple[Forest, float]], boosts: bool) -> Forest:
+    """One model of several that differ, each with the number of samples it was trained on."""
+    total = fsum(samples for _, samples in rivals)
+    if not 0 < total < inf:
+        raise WeightsError(f"proposals of {total} samples in all can't be combined")
     kept = np.zeros(len(base))
     new: list[tuple[Forest, float]] = []
     for forest, samples in rivals:
         of_base, others = _matched(base, forest)
         kept[of_base] += samples / total
         new.append((forest.take(others), samples / total))
-    if grower.boosts:
-        parts = [base.scaled(np.where(np.isclose(kept, 1), 1, kept)).take(np.flatnonzero(kept > 0))]
-        parts += [forest.scaled(share) for forest, share in new]
-    else:
-        parts = [base.take(np.flatnonzero(kept >= 0.5)), *(forest for forest, _ in new)]
-    return Forest.joined(parts).to_weights()
+    if not boosts:
+        return Forest.joined([base.take(np.flatnonzero(kept >= 0.5)), *(forest for forest, _ in new)])
+    whole = np.isclose(kept, 1)
+    unpruned = base.scaled(np.where(whole, 1, kept)).take(np.flatnonzero(kept > 0))
+    return Forest.joined([unpruned, *(forest.scaled(share) for forest, share in new)])
 
 
-def _matched(base: Forest, forest: Forest) -> tuple[Array, Array]:
+def _matched(base: Forest, forest: Forest) -> tuple[Array, slice]:
     """Which trees of the base a proposal kept, and which of its own are new."""
-    shared = base.common(forest)
-    if shared == len(base):
-        return np.arange(shared), np.arange(shared, len(forest))
-    keys = [forest.take(slice(i, i + 1)).to_weights().digest for i in range(len(forest))]
-    kept, own = list(range(shared)), shared
-    for tree in range(shared, len(base)):
-        if own < len(keys) and base.take(slice(tree, tree + 1)).to_weights().digest == keys[own]:
-            kept.append(tree)
-            own += 1
-    return np.array(kept, dtype=np.intp), np.arange(own, len(forest))
+    kept: list[int] = []
+    tree = 0
+    while tree < len(base) and len(kept) < len(forest):
+        run = base.take(slice(tree, None)).common(forest.take(slice(len(kept), None)))
+        kept.extend(range(tree, tree + run))
+        tree += run + 1
+    return np.array(kept, dtype=np.intp), slice(len(kept), None)
+
+
+def _frozen(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
 
 
 def _features(part: str, x: Array, features: int) -> Array:
     if x.ndim != 2 or x.shape[1] != features:
         raise DataError(f"{part} features have the shape {list(x.shape)}; these trees know {features} features")
     try:
-        single = np.ascontiguousarray(x, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            single = np.ascontiguousarray(x, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise DataError(f"{part} features are no table of numbers: {error}") from error
     if np.isinf(single).any():

@@ -7,10 +7,10 @@ comparisons of whole arrays, and no library ever reads their bytes as a model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ CHUNK_ROWS = 4096
 """Samples that go through a tree at once: few enough that their place in it stays in the cache."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Forest:
     """Trees, one after the other. Their values are added up, in this order, in double precision.
 
@@ -39,12 +39,13 @@ class Forest:
         sizes: number of nodes of each tree, int32, shape ``(trees,)``.
         output: to which output each tree adds, int32, shape ``(trees,)``; 0 if leaves have a value for each output.
         feature: what each node splits by, int32, shape ``(nodes,)``; -1 for a leaf.
-        threshold: float32, shape ``(splits,)``. Of a categorical split, the row of ``categories``.
+        threshold: float32, shape ``(splits,)``. Of a categorical split, how many bytes of ``categories`` it has.
         flags: uint8, shape ``(splits,)``: :data:`MISSING_LEFT` if NaN goes left, :data:`CATEGORICAL` if the
             feature holds codes of categories, from 0.
         gain: how much each split lowered the loss of who grew it, float32, shape ``(splits,)``.
         value: float32, shape ``(leaves, width)``; the width is 1 or the number of outputs.
-        categories: sets as bits, uint8, shape ``(sets, bytes)``: the codes that go right, lowest bit first.
+        categories: of each categorical split the set of codes that go right, as bits, lowest first, uint8,
+            shape ``(bytes,)``. Codes beyond its last byte go left.
     """
 
     sizes: Array
@@ -59,31 +60,12 @@ class Forest:
     @classmethod
     def empty(cls, width: int) -> Self:
         """No trees, for leaves of so many values."""
-        return cls(
-            **{name: np.zeros((0, *tail), kind) for name, kind, tail in _FORM if name != "value"},
-            value=np.zeros((0, width), np.float32),
-        )
+        return cls(**{a.name: np.zeros((0, width) if a.ndim == 2 else 0, a.dtype) for a in _FORM})
 
     @classmethod
     def joined(cls, forests: Sequence[Self]) -> Self:
         """The trees of all, in this order."""
-        sets = np.cumsum([0] + [len(f.categories) for f in forests])
-        width = max(f.categories.shape[1] for f in forests)
-        arrays = {
-            name: np.concatenate([getattr(f, name) for f in forests])
-            for name, _, _ in _FORM
-            if name not in ("threshold", "categories")
-        }
-        arrays["threshold"] = np.concatenate(
-            [
-                np.where(f.flags & CATEGORICAL, f.threshold + np.float32(s), f.threshold)
-                for f, s in zip(forests, sets[:-1], strict=True)
-            ]
-        ).astype(np.float32)
-        arrays["categories"] = np.concatenate(
-            [np.pad(f.categories, ((0, 0), (0, width - f.categories.shape[1]))) for f in forests]
-        )
-        return cls(**arrays)
+        return cls(**{a.name: np.concatenate([getattr(f, a.name) for f in forests]) for a in _FORM})
 
     @classmethod
     def from_weights(cls, weights: Weights, features: int, outputs: int, width: int) -> Self:
@@ -97,111 +79,99 @@ class Forest:
         Raises:
             WeightsError: these aren't trees of such a model; the message names the array.
         """
-        names = {name for name, _, _ in _FORM}
+        names = {a.name for a in _FORM}
         if set(weights) != names:
             raise WeightsError(
                 f"these weights are no trees: missing {sorted(names - set(weights))}, "
                 f"unexpected {sorted(set(weights) - names)}"
             )
-        for name, kind, tail in _FORM:
-            array = weights[name]
-            if array.dtype != kind or array.ndim != 1 + len(tail):
-                raise WeightsError(f"{name!r} is {array.dtype}{list(array.shape)}, trees have {np.dtype(kind)} there")
-        forest = cls(**{name: weights[name] for name in names})
+        for form in _FORM:
+            array = weights[form.name]
+            if array.dtype != form.dtype or array.ndim != form.ndim:
+                raise WeightsError(
+                    f"{form.name!r} is {array.dtype}{list(array.shape)}, trees have {np.dtype(form.dtype)} there"
+                    + (f" in {form.ndim} dimensions" if array.dtype == form.dtype else "")
+                )
+        forest = cls(**weights)
         forest._check(features, outputs, width)
         return forest
 
     def to_weights(self) -> Weights:
-        return Weights({name: getattr(self, name) for name, _, _ in _FORM}, copy=False)
+        return Weights(self._arrays(), copy=False)
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     @property
     def width(self) -> int:
+        """How many values a leaf has."""
         return int(self.value.shape[1])
 
     @cached_property
     def starts(self) -> Array:
         """The first node of each tree and the end of the last, int64, shape ``(trees + 1,)``."""
-        return np.concatenate([[0], np.cumsum(self.sizes, dtype=np.int64)])
+        return _running(self.sizes)
 
     @cached_property
     def splits(self) -> Array:
         """How many splits come before each node, and in all, int64, shape ``(nodes + 1,)``."""
-        return np.concatenate([[0], np.cumsum(self.feature >= 0, dtype=np.int64)])
+        return _running(self.feature >= 0)
 
     @cached_property
     def left(self) -> Array:
         """The left child of each node, and of a leaf itself, int64, shape ``(nodes,)``; the right one is the next."""
-        start = np.repeat(self.starts[:-1], self.sizes)
-        before = self.splits[:-1]
-        children = start + 2 * (before - before[start]) + 1 if len(start) else start
-        return np.where(self.feature >= 0, children, np.arange(len(start)))
+        left = np.arange(len(self.feature))
+        left[self._inner] = self._left_of_splits
+        return left
 
     @cached_property
     def depths(self) -> Array:
         """The depth of each tree, int64, shape ``(trees,)``; -1 beyond :data:`DEEPEST`."""
         depths = np.full(len(self), -1, np.int64)
-        first, end = self.starts[:-1], self.starts[:-1] + 1
+        trees, first, end = np.arange(len(self)), self.starts[:-1], self.starts[:-1] + 1
         for depth in range(DEEPEST + 1):
             split = self.splits[end] - self.splits[first]
-            depths[(depths < 0) & (split == 0)] = depth
-            if not split.any():
+            depths[trees[split == 0]] = depth
+            trees, first, end, split = (a[split > 0] for a in (trees, first, end, split))
+            if not len(trees):
                 break
             first, end = end, end + 2 * split
         return depths
 
+    def codes(self, split: int) -> Array:
+        """The codes of categories that go right at a categorical split, int64."""
+        begin = self._sets[split]
+        chosen = self.categories[begin : begin + int(self.threshold[split])]
+        return np.flatnonzero(np.unpackbits(chosen, bitorder="little"))
+
     def take(self, trees: slice | Array) -> Self:
-        """Some of the trees, by number."""
+        """Some of the trees, by number, in their order, each once."""
         chosen = np.arange(len(self))[trees]
-        nodes = np.isin(np.repeat(np.arange(len(self)), self.sizes), chosen)
-        if (np.diff(chosen) <= 0).any():
+        steps = np.diff(chosen)
+        if (steps <= 0).any():
             raise ValueError("trees are taken in their order, each once")
-        inner = self.feature >= 0
-        taken = nodes[inner]
-        return type(self)(
-            sizes=self.sizes[chosen],
-            output=self.output[chosen],
-            feature=self.feature[nodes],
-            threshold=self.threshold[taken],
-            flags=self.flags[taken],
-            gain=self.gain[taken],
-            value=self.value[nodes[~inner]],
-            categories=self.categories,
-        )._without_unused_sets()
+        if not len(chosen) or len(steps) == chosen[-1] - chosen[0]:
+            first, end = (int(chosen[0]), int(chosen[-1]) + 1) if len(chosen) else (0, 0)
+            rows: Any = {per: slice(ends[first], ends[end]) for per, ends in self._ends.items()}
+        else:
+            wanted = np.zeros(len(self), dtype=bool)
+            wanted[chosen] = True
+            rows = {per: np.repeat(wanted, np.diff(ends)) for per, ends in self._ends.items()}
+        return type(self)(**{a.name: getattr(self, a.name)[rows[a.per]] for a in _FORM})
 
     def scaled(self, factors: Array | float) -> Self:
         """The same trees with values times a factor, one for all or for each tree."""
         each = np.broadcast_to(np.asarray(factors, np.float64), len(self))
-        values = self.value * np.repeat(each, (self.sizes + 1) // 2)[:, None]
+        values = self.value * np.repeat(each, np.diff(self._ends["leaf"]))[:, None]
         return type(self)(**{**self._arrays(), "value": values.astype(np.float32)})
 
     def common(self, other: Forest) -> int:
         """How many trees both begin with, to the bit."""
-        trees = min(len(self), len(other))
-        for name in ("sizes", "output"):
-            trees = _equal(getattr(self, name)[:trees], getattr(other, name)[:trees])
-        nodes = _equal(self.feature[: self.starts[trees]], other.feature[: self.starts[trees]])
-        trees = int(np.searchsorted(self.starts, nodes, side="right")) - 1
-        for name, ends in (
-            ("threshold", self._split_ends),
-            ("flags", self._split_ends),
-            ("gain", self._split_ends),
-            ("value", self._leaf_ends),
-        ):
-            ends = ends[: trees + 1]
-            same = _equal(getattr(self, name)[: ends[-1]], getattr(other, name)[: ends[-1]])
+        trees = min(len(self), len(other)) if self.width == other.width else 0
+        for form in _FORM:  # of trees that agree in the arrays before, the rows in this one are as many
+            ends = self._ends[form.per][: trees + 1]
+            same = _equal(getattr(self, form.name)[: ends[-1]], getattr(other, form.name)[: ends[-1]])
             trees = int(np.searchsorted(ends, same, side="right")) - 1
-        if self.categories.size or other.categories.size:
-            used = (self.flags[: self._split_ends[trees]] & CATEGORICAL) > 0
-            sets = int(self.threshold[: self._split_ends[trees]][used].max(initial=-1)) + 1
-            width = max(self.categories.shape[1], other.categories.shape[1])
-            one, two = (
-                np.pad(c[:sets], ((0, 0), (0, width - c.shape[1]))) for c in (self.categories, other.categories)
-            )
-            if not np.array_equal(one, two):
-                return 0  # rare, and only costs time
         return trees
 
     def leaves(self, x: Array) -> Array:
@@ -214,111 +184,168 @@ class Forest:
             int64, shape ``(trees, n)``.
         """
         reached = np.empty((len(self), len(x)), np.int64)
-        inner = self.feature >= 0
-        threshold, flags = np.zeros(len(inner), np.float32), np.zeros(len(inner), np.uint8)
-        threshold[inner], flags[inner] = self.threshold, self.flags
-        feature = np.maximum(self.feature, 0).astype(np.intp)
-        categorical = bool((self.flags & CATEGORICAL).any())
-        sets = np.unpackbits(self.categories, axis=1, bitorder="little") if categorical else None
-        for begin in range(0, len(x), CHUNK_ROWS):
-            columns = np.ascontiguousarray(x[begin : begin + CHUNK_ROWS].T)
-            missing = np.isnan(columns) if np.isnan(columns).any() else None
-            flat, rows = columns.ravel(), np.arange(columns.shape[1])
-            for tree in range(len(self)):
-                at = np.full(columns.shape[1], self.starts[tree])
-                for _ in range(self.depths[tree]):
-                    place = feature[at] * len(rows) + rows
-                    value = flat[place]
-                    right = value > threshold[at]
-                    if sets is not None:
-                        by_set = np.flatnonzero(flags[at] & CATEGORICAL)
-                        right[by_set] = _among(sets, threshold[at[by_set]].astype(np.intp), value[by_set])
-                    if missing is not None:
-                        unknown = missing.ravel()[place]
-                        right = np.where(unknown, (flags[at] & MISSING_LEFT) == 0, right)
-                    at = self.left[at] + (right & inner[at])
-                reached[tree, begin : begin + CHUNK_ROWS] = at - self.splits[at]
+        for tree, rows, leaves in self._reached(x):
+            reached[tree, rows] = leaves
         return reached
 
     def add_to(self, margins: Array, x: Array) -> None:
-        """Add what the trees say of samples to ``margins``, float64, shape ``(n, outputs)``, tree by tree."""
-        for tree, rows in enumerate(self.leaves(x)):
+        """Add what the trees say of samples to ``margins``, float64, shape ``(n, outputs)``, tree by tree.
+
+        Args:
+            x: float32, shape ``(n, features)``; NaN is missing.
+        """
+        for tree, rows, leaves in self._reached(x):
             if self.width == 1:
-                margins[:, self.output[tree]] += self.value[rows, 0]
+                margins[rows, self.output[tree]] += self.value[leaves, 0]
             else:
-                margins += self.value[rows]
+                margins[rows] += self.value[leaves]
 
     def importance(self, features: int) -> Array:
         """The share of each feature in the gain of all splits, float64, shape ``(features,)``; 0 without any gain."""
         gains = np.maximum(self.gain.astype(np.float64), 0)
-        total = np.bincount(self.feature[self.feature >= 0], weights=gains, minlength=features)
+        total = np.bincount(self.feature[self._inner], weights=gains, minlength=features)
         return total / total.sum() if total.sum() > 0 else total
 
-    @cached_property
-    def _split_ends(self) -> Array:
-        return self.splits[self.starts]
+    def _reached(self, x: Array) -> Iterator[tuple[int, slice, Array]]:
+        """Trees, samples, and which leaves these reach: chunk by chunk of samples, in each tree by tree."""
+        feature = np.maximum(self.feature, 0).astype(np.intp)
+        threshold = self._by_node(self.threshold, np.inf)  # a leaf is its own left child
+        missing_left = self._by_node(self.flags & MISSING_LEFT, MISSING_LEFT) > 0
+        by_set = self._by_node(self.flags & CATEGORICAL, 0) > 0
+        leaf = np.arange(len(self.feature)) - self.splits[:-1]
+        any_set = by_set.any()
+        for begin in range(0, len(x), CHUNK_ROWS):
+            columns = np.ascontiguousarray(x[begin : begin + CHUNK_ROWS].T)
+            values, samples = columns.ravel(), columns.shape[1]
+            rows, column = np.arange(samples), feature * samples
+            missing = np.isnan(values)
+            any_missing = missing.any()
+            for tree in range(len(self)):
+                at = np.full(samples, self.starts[tree])
+                for _ in range(self.depths[tree]):
+                    place = column.take(at) + rows
+                    value = values.take(place)
+                    right = value > threshold.take(at)
+                    if any_set:
+                        asked = np.flatnonzero(by_set.take(at))
+                        right[asked] = self._in_set(self.splits[at[asked]], value[asked])
+                    if any_missing:
+                        right = np.where(missing.take(place), ~missing_left.take(at), right)
+                    at = self.left.take(at) + right
+                yield tree, slice(begin, begin + samples), leaf.take(at)
+
+    def _in_set(self, splits: Array, values: Array) -> Array:
+        """Whether values, rounded down, are in the sets of categorical splits."""
+        found: Array = (values >= 0) & (values < 8 * self.threshold[splits])
+        codes = values[found].astype(np.intp)
+        found[found] = self.categories[self._sets[splits[found]] + codes // 8] >> (codes % 8) & 1
+        return found
+
+    def _by_node(self, of_splits: Array, of_leaves: float) -> Array:
+        table = np.full(len(self.feature), of_leaves, of_splits.dtype)
+        table[self._inner] = of_splits
+        return table
 
     @cached_property
-    def _leaf_ends(self) -> Array:
-        return self.starts - self._split_ends
+    def _inner(self) -> Array:
+        """The nodes that split."""
+        return np.flatnonzero(self.feature >= 0)
+
+    @cached_property
+    def _left_of_splits(self) -> Array:
+        before = self._ends["split"]
+        own = self.starts[:-1] + 1 - 2 * before[:-1]
+        return np.repeat(own, np.diff(before)) + 2 * np.arange(len(self._inner))
+
+    @cached_property
+    def _sets(self) -> Array:
+        """Where in ``categories`` the set of each split begins, and the end, shape ``(splits + 1,)``."""
+        if not len(self.categories):
+            return np.zeros(len(self.threshold) + 1, np.int64)
+        return _running(np.where(self.flags & CATEGORICAL, self.threshold, 0).astype(np.int64))
+
+    @cached_property
+    def _ends(self) -> dict[str, Array]:
+        """Of each tree the first row, and the end of the last, in arrays with a row for each tree, node and so on."""
+        splits = np.searchsorted(self._inner, self.starts)
+        return {
+            "tree": np.arange(len(self) + 1),
+            "node": self.starts,
+            "split": splits,
+            "leaf": self.starts - splits,
+            "byte": self._sets[splits],
+        }
 
     def _arrays(self) -> dict[str, Array]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def _without_unused_sets(self) -> Self:
-        by_set = (self.flags & CATEGORICAL) > 0
-        used, rows = np.unique(self.threshold[by_set].astype(np.intp), return_inverse=True)
-        threshold = self.threshold.copy()
-        threshold[by_set] = rows
-        return type(self)(**{**self._arrays(), "threshold": threshold, "categories": self.categories[used]})
 
     def _check(self, features: int, outputs: int, width: int) -> None:
         nodes, splits = len(self.feature), len(self.threshold)
         if (self.sizes < 1).any() or int(self.sizes.sum(dtype=np.int64)) != nodes:
             raise WeightsError(f"'sizes' of {len(self)} trees don't add up to the {nodes} nodes there are")
-        if len(self.output) != len(self) or ((self.output < 0) | (self.output >= (outputs if width == 1 else 1))).any():
-            raise WeightsError(f"'output' must give one of {outputs} outputs for each of {len(self)} trees")
-        if ((self.feature < -1) | (self.feature >= features)).any():
+        most = outputs if width == 1 else 1
+        if len(self.output) != len(self) or not _within(self.output, 0, most):
+            raise WeightsError(f"'output' must give one of {most} outputs for each of {len(self)} trees")
+        if not _within(self.feature, -1, features):
             raise WeightsError(f"'feature' names features that aren't among the {features} of the model")
-        if not len(self.flags) == len(self.gain) == splits == int((self.feature >= 0).sum()):
+        if not len(self.flags) == len(self.gain) == splits == len(self._inner):
             raise WeightsError(
-                f"'threshold', 'flags' and 'gain' must have a value for each of {int(self.splits[-1])} splits"
+                f"'threshold', 'flags' and 'gain' must have a value for each of {len(self._inner)} splits"
             )
         if self.value.shape != (nodes - splits, width):
             raise WeightsError(f"'value' has the shape {list(self.value.shape)}, the leaves {[nodes - splits, width]}")
         for name in ("threshold", "gain", "value"):
             if not np.isfinite(getattr(self, name)).all():
                 raise WeightsError(f"non-finite values in {name!r}")
-        if (2 * np.diff(self._split_ends) + 1 != self.sizes).any():
-            raise WeightsError("'feature' gives a tree with as many leaves as don't fit its splits")
-        # Each split's children must come after it: as many splits or more would be needed for a node out of reach.
-        tree = np.repeat(np.arange(len(self)), self.sizes)
-        if nodes and (self.left <= np.arange(nodes))[self.feature >= 0].any():
-            worst = int(tree[np.flatnonzero((self.left <= np.arange(nodes)) & (self.feature >= 0))[0]])
-            raise WeightsError(f"tree {worst} isn't numbered level by level")
-        if (self.depths < 0).any():
-            raise WeightsError(f"tree {int(np.argmax(self.depths < 0))} is deeper than {DEEPEST} splits")
-        by_set = self.threshold[(self.flags & CATEGORICAL) > 0]
-        if (self.flags > (MISSING_LEFT | CATEGORICAL)).any() or (
-            (by_set < 0) | (by_set != np.floor(by_set)) | (by_set >= len(self.categories))
-        ).any():
-            raise WeightsError("'flags' ask for sets of 'categories' that aren't there")
+        if not _within(self.flags, 0, (MISSING_LEFT | CATEGORICAL) + 1):
+            raise WeightsError(f"'flags' are bits of {MISSING_LEFT | CATEGORICAL}, not {int(self.flags.max())}")
+        lengths = self.threshold[(self.flags & CATEGORICAL) > 0].astype(np.float64)
+        if (lengths < 0).any() or (lengths % 1 > 0).any() or lengths.sum() != len(self.categories):
+            raise WeightsError(
+                f"'categories' has {len(self.categories)} bytes, which isn't what 'threshold' says of "
+                f"{len(lengths)} categorical splits"
+            )
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        """That numbers of nodes and splits are those of trees that are numbered level by level."""
+        splits = np.diff(self._ends["split"])
+        unfit = 2 * splits + 1 != self.sizes
+        if unfit.any():
+            tree = int(np.argmax(unfit))
+            raise WeightsError(
+                f"'feature' gives tree {tree} {splits[tree]} splits, which isn't what 'sizes' says: "
+                f"{self.sizes[tree]} nodes"
+            )
+        # Children that come after their parents are all within reach: each node but the root is the child of one.
+        early = self._left_of_splits <= self._inner
+        if early.any():
+            tree = int(np.searchsorted(self.starts, self._inner[np.argmax(early)], side="right")) - 1
+            raise WeightsError(f"'feature' gives tree {tree}, which isn't numbered level by level")
+        if (splits > DEEPEST).any() and (self.depths < 0).any():
+            tree = int(np.argmax(self.depths < 0))
+            raise WeightsError(f"'feature' gives tree {tree}, which is deeper than {DEEPEST} splits")
 
 
-_FORM: tuple[tuple[str, Any, tuple[int, ...]], ...] = (
-    ("sizes", np.int32, ()),
-    ("output", np.int32, ()),
-    ("feature", np.int32, ()),
-    ("threshold", np.float32, ()),
-    ("flags", np.uint8, ()),
-    ("gain", np.float32, ()),
-    ("value", np.float32, (1,)),
-    ("categories", np.uint8, (0,)),
+class _Form(NamedTuple):
+    """What an array of a forest must be, and what it has a row for."""
+
+    name: str
+    dtype: type[np.generic]
+    per: str
+    ndim: int = 1
+
+
+_FORM = (
+    _Form("sizes", np.int32, "tree"),
+    _Form("output", np.int32, "tree"),
+    _Form("feature", np.int32, "node"),
+    _Form("threshold", np.float32, "split"),
+    _Form("flags", np.uint8, "split"),
+    _Form("gain", np.float32, "split"),
+    _Form("value", np.float32, "leaf", 2),
+    _Form("categories", np.uint8, "byte"),
 )
-"""Name, type and further axes of each array."""
-
-
-_LARGEST = np.finfo(np.float32).max
 
 
 def grown(
@@ -339,8 +366,8 @@ def grown(
         left: number of the left child; negative for a leaf.
         right: number of the right child.
         feature: what a node splits by.
-        threshold: samples that aren't greater go left, in double precision or single. Of categorical
-            splits, a row of ``sets`` where ``categorical`` there is true.
+        threshold: samples that aren't greater go left, in double precision or single. One beyond the largest single
+            parts what is missing from the rest.
         value: of the leaves, shape ``(nodes,)`` or ``(nodes, width)``.
         missing_left: whether NaN goes left; by default right.
         gain: by how much a split lowered the loss; by default 0.
@@ -353,12 +380,15 @@ def grown(
     split = order[inner]
     flags = np.zeros(len(split), np.uint8) if missing_left is None else np.asarray(missing_left)[split].astype(np.uint8)
     limits = _not_above(np.asarray(threshold)[split])
-    chosen = np.zeros((0, 0), np.uint8)
+    categories = np.zeros(0, np.uint8)
     if sets is not None:
         by_set = np.asarray(sets)[split].any(axis=1)
+        chosen = [
+            np.packbits(codes[: np.flatnonzero(codes)[-1] + 1], bitorder="little") for codes in sets[split[by_set]]
+        ]
         flags[by_set] |= CATEGORICAL
-        limits[by_set] = np.arange(by_set.sum())
-        chosen = np.packbits(np.asarray(sets)[split][by_set], axis=1, bitorder="little")
+        limits[by_set] = [len(codes) for codes in chosen]
+        categories = np.concatenate([categories, *chosen])
     values = np.asarray(value, np.float32)
     return Forest(
         sizes=np.array([len(order)], np.int32),
@@ -368,7 +398,7 @@ def grown(
         flags=flags,
         gain=np.zeros(len(split), np.float32) if gain is None else np.asarray(gain)[split].astype(np.float32),
         value=values[order[~inner]].reshape(int((~inner).sum()), -1),
-        categories=chosen,
+        categories=categories,
     )
 
 
@@ -386,20 +416,26 @@ def _not_above(threshold: Array) -> Array:
     with np.errstate(over="ignore"):
         limits = threshold.astype(np.float32)
     below: Array = np.where(limits > threshold, np.nextafter(limits, np.float32(-np.inf)), limits)
-    return np.clip(below, -_LARGEST, _LARGEST).astype(np.float32)  # an infinite one parts what is missing from the rest
+    return np.clip(below, -_LARGEST, _LARGEST).astype(np.float32)
 
 
-def _among(sets: Array, rows: Array, values: Array) -> Array:
-    known: Array = (values >= 0) & (values < sets.shape[1])
-    codes = np.where(known, values, 0).astype(np.intp)
-    if sets.shape[1]:
-        known &= sets[rows, codes] > 0
-    return known
+def _running(counts: Array) -> Array:
+    """The sums before each count, and of all, int64, shape ``(n + 1,)``."""
+    sums = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=sums[1:])
+    return sums
+
+
+def _within(numbers: Array, least: int, end: int) -> bool:
+    return not len(numbers) or bool(numbers.min() >= least and numbers.max() < end)
 
 
 def _equal(one: Array, other: Array) -> int:
     """How many rows both begin with, to the bit."""
-    same = one == other
-    if same.ndim > 1:
-        same = same.all(axis=1)
-    return len(same) if same.all() else int(np.argmin(same))
+    same = one.view(f"u{one.itemsize}") == other.view(f"u{one.itemsize}")
+    if same.all():
+        return len(same)
+    return int(np.argmin(same.all(axis=1) if same.ndim > 1 else same))
+
+
+_LARGEST = np.finfo(np.float32).max
