@@ -6,9 +6,9 @@ on all rows of their party; of the collective's a share is kept for the vote, wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import measure  # noqa: F401 - first: it sets the number of threads
 import numpy as np
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from colearn_core import Experiment, Plugins
 from colearn_core.data import Dataset, Holdout, PrivateData, Samples, partition
+from colearn_core.growing import TreeLearner
 from colearn_core.splitting import Splitter
 from colearn_core.streams import Streams
+from colearn_core.voting import VotingPolicy
 
 Array = NDArray[Any]
 PLUGINS = Plugins()
@@ -27,21 +29,55 @@ VOTE_SHARE = 0.15
 
 @dataclass(frozen=True)
 class Boosting:
-    """The same settings for the library alone and for the collective."""
+    """The same settings for the library alone and for the collective.
 
-    iterations: int = 100
+    Attributes:
+        iterations: of a model; the collective has as many put to the vote.
+        each: of them, that one proposal adds.
+        subsample: share of the rows that each tree sees. With 1 a party would repeat a rejected proposal for ever.
+    """
+
+    iterations: int = 200
+    each: int = 10
     learning_rate: float = 0.1
     max_depth: int = 6
+    subsample: float = 0.8
 
-    def train(self, samples: Samples, task: str) -> xgboost.Booster:
+    def train(self, samples: Samples, task: str, seed: int) -> xgboost.Booster:
         """The library's own booster on these rows."""
         settings = {
             "objective": "binary:logistic" if task == "classification" else "reg:squarederror",
             "eta": self.learning_rate,
             "max_depth": self.max_depth,
+            "subsample": self.subsample,
+            "seed": seed,
             "nthread": 1,
         }
         return xgboost.train(settings, xgboost.DMatrix(samples.x, samples.y), self.iterations)
+
+    def learner(self, data: PrivateData) -> TreeLearner:
+        """A party of the collective."""
+        kind = "classifier" if data.task.classes else "regressor"
+        found: TreeLearner = PLUGINS.component("learners", f"xgboost.{kind}").load()(
+            data,
+            rounds=self.each,
+            learning_rate=self.learning_rate,
+            max_depth=self.max_depth,
+            subsample=self.subsample,
+            max_trees=100 * self.iterations,
+        )
+        return found
+
+    def experiment(
+        self, parts: Sequence[PrivateData], proposals: str, voting: str | VotingPolicy, seed: int
+    ) -> Experiment:
+        """The collective of these parties; :attr:`rounds` is how many it should play."""
+        learners = [self.learner(part) for part in parts]
+        return Experiment(learners, proposals=proposals, voting=voting, seed=seed, plugins=PLUGINS)
+
+    @property
+    def rounds(self) -> int:
+        return self.iterations // self.each
 
 
 class Stretches(Splitter):
@@ -86,26 +122,20 @@ class Baselines:
         return found
 
 
-def baselines(rest: Dataset, parts: Sequence[PrivateData], test: Samples, boosting: Boosting) -> Baselines:
+def baselines(rest: Dataset, parts: Sequence[PrivateData], test: Samples, boosting: Boosting, seed: int) -> Baselines:
     target = xgboost.DMatrix(test.x)
 
     def margins(samples: Samples) -> Array:
-        found: Array = boosting.train(samples, rest.task.kind).predict(target, output_margin=True)
+        booster = boosting.train(samples, rest.task.kind, seed)
+        found: Array = booster.predict(target, output_margin=True)
         return found
 
     return Baselines(margins(rest.samples), tuple(margins(all_rows(part)) for part in parts))
 
 
-def collective(
-    parts: Sequence[PrivateData], learner: Mapping[str, Any], proposals: str | Mapping[str, Any], seed: int
-) -> Experiment:
-    """Parties that vote on each other's trees; components by name, with their parameters."""
-    strategy = {"name": proposals} if isinstance(proposals, str) else dict(proposals)
-    made = {kind: dict(section) for kind, section in (("learners", learner), ("proposal_strategies", strategy))}
-    factories = {kind: PLUGINS.component(kind, section.pop("name")).load() for kind, section in made.items()}
-    return Experiment(
-        [factories["learners"](part, **made["learners"]) for part in parts],
-        proposals=factories["proposal_strategies"](**made["proposal_strategies"]),
-        seed=seed,
-        plugins=Plugins(()),
-    )
+def margins(experiment: Experiment, x: Array) -> Array:
+    """What the collective's model says of samples: log-odds or values, shape ``(n,)``."""
+    learner = cast(TreeLearner, experiment.cohort.learners[0])
+    found = np.zeros((len(x), 1))
+    learner.forest(experiment.weights).add_to(found, x.astype(np.float32))
+    return found[:, 0]
