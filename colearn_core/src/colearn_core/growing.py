@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum, inf
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -20,12 +20,12 @@ from .learner import Learner, Proposal
 from .metrics import Needs, metric_for
 from .resident import PARTS
 from .scores import Part, Score
-from .trees import Forest
+from .trees import Forest, grown
 from .weights import Weights
 
 Array = NDArray[Any]
-KEPT_SUMS = 4
-"""How many sums :class:`Margins` keeps: the accepted trees' survives a few candidates that share nothing with them."""
+KEPT_SUMS = 6
+"""How many sums :class:`Margins` keeps: the accepted trees' outlives those that rivals have in common in pairs."""
 
 
 class Grower(ABC):
@@ -75,12 +75,51 @@ class Grower(ABC):
         """
 
 
+class BoostingGrower(Grower):
+    """Trees that are added up: by the squared error of values, the log loss of the logistic function for two classes,
+    and of softmax for more.
+    """
+
+    boosts = True
+
+    def respond(self, margins: Array, trees: int, needs: Needs) -> Array:
+        if not self.classes:
+            return margins[:, 0]
+        if self.outputs == 1:
+            if needs == "labels":
+                return (margins[:, 0] > 0).astype(np.int64)
+            margins = np.column_stack([np.zeros(len(margins)), margins[:, 0]])
+        elif needs == "labels":
+            labels: Array = margins.argmax(axis=1)
+            return labels
+        exponentials = np.exp(margins - margins.max(axis=1, keepdims=True))
+        probabilities: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def constant(self, y: Array, sample_weight: Array | None) -> Forest:
+        """What a model begins with: a leaf for each output, of the mean, or of the log of the classes' shares.
+
+        Shares are as if each class had been seen once more (Laplace). Arguments are those of :meth:`grow`.
+        """
+        weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        if self.classes:
+            shares = np.bincount(y, weights=weight * len(y) / weight.sum(), minlength=self.classes) + 1
+            logs = np.log(shares)
+            values = logs[1:] - logs[0] if self.outputs == 1 else logs - logs.mean()
+        else:
+            values = np.array([np.average(y, weights=weight)])
+        none, zero = np.full(1, -1), np.zeros(1)
+        return Forest.joined(
+            [grown(none, none, none, zero, zero + value, output=i) for i, value in enumerate(values.tolist())]
+        )
+
+
 class Margins:
     """What accepted trees say of some samples, so that only trees that are new need be asked.
 
-    Sums begin anew nowhere: trees are added one by one in their order, so that what is kept changes no bit. The sums
-    of the last few models are kept, and those of the trees that a model has in common with one of them; so rival
-    candidates cost what's new in each.
+    Sums begin anew nowhere: trees are added one by one in their order, so that what is kept changes no bit. Kept are
+    the sum of the last model, and those that others began with: of a whole model, or of the trees that two have in
+    common. So rival candidates cost what's new in each.
 
     Args:
         x: float32, shape ``(n, features)``.
@@ -90,34 +129,36 @@ class Margins:
     def __init__(self, x: Array, outputs: int) -> None:
         self.x = x
         self._nothing = _frozen(np.zeros((len(x), outputs)))
-        self._kept: list[tuple[Forest, Array]] = []  # the last used comes first
+        self._kept: list[_Sum] = []  # the last model's, then those begun with, the last used first
 
     def of(self, forest: Forest) -> Array:
         """The sums, float64, shape ``(n, outputs)``; read-only."""
-        known, begun, fork = 0, None, 0
+        start, known, fork = None, 0, 0
         for kept in self._kept:
-            if kept[0] is forest:
-                return kept[1]
-            if len(kept[0]) > known:
-                shared = kept[0].common(forest)
-                fork = max(fork, shared)
-                if shared == len(kept[0]):
-                    known, begun = shared, kept
-        if fork > known:
-            begun = forest.take(slice(fork)), self._sum(forest, known, fork, begun)
-            known = fork
-        last = forest, self._sum(forest, known, len(forest), begun)
-        others = [kept for kept in self._kept if kept is not begun]
-        self._kept = [last, *([begun] if begun is not None else []), *others][:KEPT_SUMS]
-        return last[1]
+            shared = len(forest) if kept.forest is forest else kept.forest.common(forest)
+            if shared == len(kept.forest) == len(forest):
+                return kept.margins
+            fork = max(fork, shared)
+            if shared == len(kept.forest) > known:
+                start, known = kept, shared
+        begun = [] if start is None else [start]
+        if known < fork < len(forest):
+            start = self._sum(forest, known, fork, start)
+            begun.insert(0, start)
+        last = self._sum(forest, 0 if start is None else len(start.forest), len(forest), start)
+        others = [kept for kept in self._kept[1:] if all(kept is not used for used in begun)]
+        self._kept = [last, *begun, *others][:KEPT_SUMS]
+        return last.margins
 
-    def _sum(self, forest: Forest, begin: int, end: int, begun: tuple[Forest, Array] | None) -> Array:
-        before = self._nothing if begun is None else begun[1]
-        if begin == end:
-            return before
-        total = before.copy()
+    def _sum(self, forest: Forest, begin: int, end: int, start: _Sum | None) -> _Sum:
+        total = (self._nothing if start is None else start.margins).copy()
         forest.take(slice(begin, end)).add_to(total, self.x)
-        return _frozen(total)
+        return _Sum(forest.take(slice(end)), _frozen(total))
+
+
+class _Sum(NamedTuple):
+    forest: Forest
+    margins: Array
 
 
 @dataclass(frozen=True)
@@ -131,7 +172,12 @@ class Growth:
 
     def learner(self, data: PrivateData, grower: Grower, sample_weight: Array | None = None) -> TreeLearner:
         """A learner that grows trees so."""
-        return TreeLearner(grower, data, self, sample_weight)
+        return self.kind(grower, data, self, sample_weight)
+
+    @property
+    def kind(self) -> type[TreeLearner]:
+        """The class of the learner."""
+        return TreeLearner
 
 
 class TreeLearner(Learner):
@@ -167,6 +213,8 @@ class TreeLearner(Learner):
         self._features = {part: _features(part, getattr(data, part).x, grower.features) for part in ("train", *PARTS)}
         self._margins = {part: Margins(x, grower.outputs) for part, x in self._features.items()}
         self._held: tuple[Weights, Forest] | None = None
+
+    export_formats: tuple[str, ...] = ("onnx", "safetensors")
 
     def initial_weights(self, rng: np.random.Generator) -> Weights:
         return Forest.empty(self.grower.width).to_weights()
@@ -206,6 +254,14 @@ class TreeLearner(Learner):
         margins = np.zeros((len(x), self.grower.outputs))
         forest.add_to(margins, _features("new", x, self.grower.features))
         return self.grower.respond(margins, len(forest), needs or self.vote_metric.needs)
+
+    def export_model(self, weights: Weights, format: str) -> bytes:
+        if format != "onnx":
+            return super().export_model(weights, format)
+        from .tree_onnx import as_onnx
+
+        g = self.grower
+        return as_onnx(self.forest(weights), g.features, g.classes, g.outputs, averaged=not g.boosts)
 
     def check_weights(self, weights: Weights, base: Weights) -> None:
         trees, most = len(self.forest(weights)), self.growth.max_trees

@@ -415,7 +415,7 @@ def _not_above(threshold: Array) -> Array:
     """The greatest single that isn't above: samples in single precision go the same way."""
     with np.errstate(over="ignore"):
         limits = threshold.astype(np.float32)
-    below: Array = np.where(limits > threshold, np.nextafter(limits, np.float32(-np.inf)), limits)
+        below: Array = np.where(limits > threshold, np.nextafter(limits, np.float32(-np.inf)), limits)
     return np.clip(below, -_LARGEST, _LARGEST).astype(np.float32)
 
 

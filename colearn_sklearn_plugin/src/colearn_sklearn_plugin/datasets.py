@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from colearn_core.data import Dataset, Samples, Task, Transform
 from colearn_core.errors import DataError, ParameterError
 
-from .frames import Ignore, Standardize, TaskName, dataset_of
+from .frames import Categories, Ignore, Missing, Standardize, TaskName, dataset_of
 
 Array = NDArray[Any]
 OPENML_TIMEOUT = 20.0
@@ -49,7 +49,7 @@ def breast_cancer(standardize: Standardize = True) -> Dataset:
 def digits() -> Dataset:
     """UCI handwritten digits: 1,797 images of 8 × 8 pixels between 0 and 1, 10 classes."""
     data = bundled.load_digits()
-    return Dataset("digits", Samples(data.data / 16.0, data.target), Task(tuple(map(str, data.target_names))))
+    return Dataset("digits", Samples(data.data / 16.0, data.target), _task(data))
 
 
 def diabetes() -> Dataset:
@@ -60,13 +60,17 @@ def diabetes() -> Dataset:
     """
     data = bundled.load_diabetes(scaled=False)
     x, y = data.data, data.target
-    return Dataset("diabetes", Samples((x - x.mean(axis=0)) / x.std(axis=0), (y - y.mean()) / y.std()), Task())
+    samples = Samples((x - x.mean(axis=0)) / x.std(axis=0), (y - y.mean()) / y.std())
+    return Dataset("diabetes", samples, Task(features=tuple(data.feature_names)))
 
 
 def _classification(name: str, load: Callable[[], Any], standardize: bool) -> Dataset:
     data = load()
-    task = Task(tuple(map(str, data.target_names)))
-    return Dataset(name, Samples(data.data, data.target), task, standardization if standardize else None)
+    return Dataset(name, Samples(data.data, data.target), _task(data), standardization if standardize else None)
+
+
+def _task(data: Any) -> Task:
+    return Task(tuple(map(str, data.target_names)), tuple(map(str, data.feature_names)))
 
 
 def openml(
@@ -79,6 +83,8 @@ def openml(
     task: TaskName = "auto",
     ignore: Ignore = (),
     standardize: Standardize = True,
+    missing: Missing = "fill",
+    categories: Categories = "one_hot",
 ) -> Dataset:
     """A data set of openml.org, downloaded once into scikit-learn's cache (``SCIKIT_LEARN_DATA``).
 
@@ -109,7 +115,16 @@ def openml(
                 hint=f"Set target to one of: {', '.join(map(str, found.frame.columns))}.",
             )
         target = str(found.target_names[0])
-    return dataset_of(found.frame, target, title, task=task, ignore=ignore, standardize=standardize)
+    return dataset_of(
+        found.frame,
+        target,
+        title,
+        task=task,
+        ignore=ignore,
+        standardize=standardize,
+        missing=missing,
+        categories=categories,
+    )
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,13 @@ TaskName = Annotated[
     "auto: classes if the target is text, or whole numbers with at most 20 different values; else a regression",
 ]
 Ignore = Annotated[tuple[str, ...], "Columns to leave out"]
+Missing = Annotated[
+    Literal["fill", "keep"], "Missing numbers: fill them in, or keep them as NaN, which only learners of trees can take"
+]
+Categories = Annotated[
+    Literal["one_hot", "codes"],
+    "A categorical column as a 0/1 column for each category, or as one column of codes, for learners of trees",
+]
 Standardize = Annotated[bool, "Shift and scale features by each learner's own training statistics"]
 
 MOST_WHOLE_CLASSES = 20
@@ -53,16 +60,21 @@ def dataset_of(
     task: Literal["auto", "classification", "regression"] = "auto",
     ignore: Sequence[str] = (),
     standardize: bool = True,
+    missing: Literal["fill", "keep"] = "fill",
+    categories: Literal["one_hot", "codes"] = "one_hot",
     statistics: Statistics | None = None,
 ) -> Dataset:
     """A data set with the target in one column and the features in all others.
 
     Features are the columns of numbers, in their order, then one 0/1 column for each category of each
-    categorical column (text, truth values, pandas categories). The categories are those of the whole
-    frame, sorted as text: they are part of what the group agrees on, like the names of the columns. A
-    missing category is 0 in all of them. A missing number is NaN until a learner fills it in with the
-    median of its own training part, or the mean in ``statistics``. Without any number in its training
-    part a learner takes the column as 0 when it standardises.
+    categorical column (text, truth values, pandas categories); its name is ``column=category``. The
+    categories are those of the whole frame, sorted as text: they are part of what the group agrees on, like
+    the names of the columns. A missing category is 0 in all of them. With ``codes`` a categorical column is
+    one column of category numbers instead, NaN where it's missing, and ``Task.categorical`` tells which.
+
+    A missing number is NaN until a learner fills it in with the median of its own training part, or the
+    mean in ``statistics``; with ``keep`` it stays NaN. Without any number in its training part a learner
+    takes the column as 0 when it standardises.
 
     A target without missing values is turned into classes if it is categorical, or if it is whole
     numbers of which at most 20 are different, each twice on average or more; else it is a regression.
@@ -78,13 +90,12 @@ def dataset_of(
     y, classes = _target(frame[target], task, name)
     kinds = {column: _kind(features[column], name) for column in features}
     numbers = [column for column, kind in kinds.items() if kind == "number"]
-    categories = [column for column, kind in kinds.items() if kind == "category"]
-    x = np.concatenate(
-        [_numbers(features[column], name)[:, None] for column in numbers]
-        + [_one_hot(features[column], name) for column in categories]
-        + [np.empty((len(frame), 0))],
-        axis=1,
-    )
+    others = [_coded(features[column], name) for column, kind in kinds.items() if kind == "category"]
+    columns = [
+        *(Columns((column,), _numbers(features[column], name)[:, None]) for column in numbers),
+        *(coded if categories == "codes" else coded.one_hot() for coded in others),
+    ]
+    x = np.concatenate([*(c.values for c in columns), np.empty((len(frame), 0))], axis=1)
     if np.isnan(x).all():  # no columns, or only empty ones
         without = f" and {', '.join(map(repr, ignore))}" if ignore else ""
         raise DataError(f"{name} has no feature left without the target {target!r}{without}")
@@ -92,15 +103,21 @@ def dataset_of(
         _check_statistics(statistics, numbers, [] if classes else [target])
         if target in statistics.mean:
             y = _given([target], statistics)(y[:, None])[:, 0]
-    incomplete = bool(np.isnan(x).any())
-    needed = bool(numbers) and (standardize or incomplete)
-    prepare = _preparation(numbers, standardize, statistics) if needed else None
-    return Dataset(name, Samples(x, y), Task(classes), prepare)
+    keep = missing == "keep"
+    fills = not keep and bool(np.isnan(x[:, : len(numbers)]).any())
+    needed = bool(numbers) and (standardize or fills)
+    prepare = _preparation(numbers, standardize, keep, statistics) if needed else None
+    codes = range(len(numbers), len(numbers) + len(others)) if categories == "codes" else ()
+    described = Task(classes, tuple(feature for c in columns for feature in c.names), tuple(codes))
+    return Dataset(name, Samples(x, y), described, prepare)
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """Fills in and scales the columns of numbers, which come first; the others stay as they are."""
+    """Fills in and scales the columns of numbers, which come first; the others stay as they are.
+
+    What is to stay missing is filled in with NaN.
+    """
 
     fill: Array
     mean: Array
@@ -113,26 +130,31 @@ class Preparation:
 
 
 def _preparation(
-    numbers: Sequence[str], standardize: bool, statistics: Statistics | None
+    numbers: Sequence[str], standardize: bool, keep: bool, statistics: Statistics | None
 ) -> Callable[[Array], Transform]:
     if statistics is None:
-        return lambda train: _own(train[:, : len(numbers)], standardize)
+        return lambda train: _own(train[:, : len(numbers)], standardize, keep)
     given = _given(numbers, statistics)
     if not standardize:
         given = Preparation(given.fill, np.zeros(len(numbers)), np.ones(len(numbers)))
+    if keep:
+        given = replace(given, fill=np.full(len(numbers), np.nan))
     return lambda train: given
 
 
-def _own(train: Array, standardize: bool) -> Preparation:
-    """From the numbers that a learner trains on."""
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True).fit(train)
-    scaler = StandardScaler(with_mean=standardize, with_std=standardize).fit(imputer.transform(train))
-    fill = imputer.statistics_
+def _own(train: Array, standardize: bool, keep: bool) -> Preparation:
+    """From the numbers that a learner trains on; those that stay missing don't count."""
+    empty = np.isnan(train).all(axis=0)
+    if keep:
+        fill, known = np.full(train.shape[1], np.nan), np.where(empty, 0.0, train)
+    else:
+        imputer = SimpleImputer(strategy="median", keep_empty_features=True).fit(train)
+        fill, known = imputer.statistics_, imputer.transform(train)
     if not standardize:
         return Preparation(fill, np.zeros_like(fill), np.ones_like(fill))
+    scaler = StandardScaler().fit(known)
     # What has no training value has no scale: its values elsewhere become 0, since raw they could be huge.
-    deviation = np.where(np.isnan(train).all(axis=0), np.inf, scaler.scale_)
-    return Preparation(fill, scaler.mean_, deviation)
+    return Preparation(fill, scaler.mean_, np.where(empty, np.inf, scaler.scale_))
 
 
 def _given(columns: Sequence[str], statistics: Statistics) -> Preparation:
@@ -237,7 +259,21 @@ def _numbers(column: pd.Series, name: str) -> Array:
     return values
 
 
-def _one_hot(column: pd.Series, name: str) -> Array:
+class Columns(NamedTuple):
+    """Features that come of one column of the frame: their names, and values of shape ``(rows, names)``."""
+
+    names: tuple[str, ...]
+    values: Array
+    categories: tuple[str, ...] = ()
+    """What codes stand for, if the values are codes."""
+
+    def one_hot(self) -> Columns:
+        """A 0/1 column for each category instead of one of codes."""
+        names = tuple(f"{self.names[0]}={category}" for category in self.categories)
+        return Columns(names, (self.values == np.arange(len(names))).astype(np.float64))
+
+
+def _coded(column: pd.Series, name: str) -> Columns:
     texts = pd.Series(_texts(column), index=column.index, name=column.name, dtype=object)
     different = texts.nunique()
     if different > MOST_WHOLE_CLASSES:
@@ -248,8 +284,11 @@ def _one_hot(column: pd.Series, name: str) -> Array:
             f"{MOST_CATEGORIES} categories are possible",
             hint="Names and free text can't be learned from; leave the column out with `ignore`.",
         )
-    codes: Array = pd.get_dummies(texts, dtype=np.float64).to_numpy()
-    return codes
+    found = texts.notna().to_numpy()
+    categories, numbers = np.unique(texts[found].to_numpy(dtype=object), return_inverse=True)
+    codes = np.full((len(texts), 1), np.nan)
+    codes[found, 0] = numbers
+    return Columns((str(column.name),), codes, tuple(categories))
 
 
 def _check_not_spoilt(texts: pd.Series, name: str) -> None:

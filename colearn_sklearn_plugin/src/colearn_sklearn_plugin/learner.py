@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
 from colearn_core.cohort import Cohort, LoopCohort
-from colearn_core.data import PrivateData, Samples, Task
+from colearn_core.data import PrivateData, Samples
 from colearn_core.errors import ConfigError, DataError, ParameterError
 from colearn_core.fused import FusedCohort
 from colearn_core.learner import Learner, Proposal
@@ -18,9 +18,8 @@ from colearn_core.metrics import Metric, Needs, metric
 from colearn_core.scores import Part, Score
 from colearn_core.weights import Weights
 
+from .in_hand import Pair, in_hand
 from .workbench import workbench_for
-
-Pair = tuple[ArrayLike, ArrayLike]
 
 
 class SklearnLearner(Learner):
@@ -60,18 +59,9 @@ class SklearnLearner(Learner):
         test_metric: str | None = None,
         state: Sequence[str] | None = None,
     ) -> None:
-        arrays = _arrays("train", train)
-        pairs = {"train": arrays} | {p: _arrays(p, pair) for p, pair in (("vote", vote), ("test", test)) if pair}
-        labels: NDArray[Any] | None = None
-        if is_classifier(estimator):
-            own_labels = [_labels(f"{part} targets", y) for part, (_, y) in pairs.items()]
-            labels = _labels("classes", np.concatenate(own_labels) if classes is None else np.asarray(classes))
-        features = arrays[0].shape[1] if arrays[0].ndim == 2 else 0
-        own = {part: _samples(part, pairs.get(part), features, labels) for part in ("train", "vote", "test")}
-        task = Task(() if labels is None else tuple(map(str, labels)))
-        data = PrivateData(own["train"], own["vote"], own["test"], task)
-        self._set_up(estimator, data, epochs, samples_per_proposal, vote_metric, test_metric, state)
-        self.labels = labels
+        held = in_hand(train, vote, test, classes, classifier=is_classifier(estimator))
+        self._set_up(estimator, held.data, epochs, samples_per_proposal, vote_metric, test_metric, state)
+        self.labels = held.labels
 
     @classmethod
     def of(
@@ -84,9 +74,15 @@ class SklearnLearner(Learner):
         vote_metric: str | None = None,
         test_metric: str | None = None,
     ) -> SklearnLearner:
-        """A learner for data that an experiment has divided: targets are class numbers already."""
+        """A learner for data that an experiment has divided: targets are class numbers already.
+
+        Raises:
+            DataError: features are missing, or hold codes of categories.
+            ParameterError: the estimator can't learn such a task, or a setting is out of range.
+        """
         if is_classifier(estimator) != bool(data.task.classes):
             raise ParameterError(f"{type(estimator).__name__} can't learn a {data.task.kind} task")
+        _check_quantities(data)
         learner = cls.__new__(cls)
         learner._set_up(estimator, data, epochs, samples_per_proposal, vote_metric, test_metric, None)
         learner.labels = np.array(data.task.classes) if data.task.classes else None
@@ -186,6 +182,23 @@ class SklearnCohort(FusedCohort):
         return self._workbench.predict(weights, self._features[part], needs)
 
 
+def _check_quantities(data: PrivateData) -> None:
+    """Refuse features that only trees can take."""
+    missing = sum(int(np.isnan(part.x).sum()) for part in (data.train, data.vote, data.test))
+    if missing:
+        raise DataError(
+            f"features are missing ({missing} values are NaN), which this learner can't take",
+            hint="Leave the data's `missing` at fill, or take a learner that grows trees.",
+        )
+    if data.task.categorical:
+        names = [data.task.features[i] if data.task.features else f"feature {i}" for i in data.task.categorical]
+        listing = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        raise DataError(
+            f"the features {listing} hold codes of categories, which this learner would take for quantities",
+            hint="Leave the data's `categories` at one_hot, or take a learner that grows trees.",
+        )
+
+
 def _drawn(samples: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """``count`` indices below ``samples``: random orders of all of them, one after the other."""
     orders = [rng.permutation(samples) for _ in range(-(-count // samples))]
@@ -204,55 +217,3 @@ def _metric_for(estimator: Any, name: str | None, *, for_vote: bool) -> Metric:
     if found.needs == "probabilities" and not probabilities:
         raise ParameterError(f"{title} gives no probabilities to score by {name}", hint="Take accuracy or f1.")
     return found
-
-
-def _arrays(part: str, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
-    x, y = pair
-    try:
-        features = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{part} features are no table of numbers: {error}") from error
-    try:
-        return features, np.asarray(y)
-    except ValueError as error:
-        raise DataError(f"{part} targets are no list of single values: {error}") from error
-
-
-def _labels(what: str, values: NDArray[Any]) -> NDArray[Any]:
-    try:
-        return np.unique(values)
-    except TypeError as error:
-        raise DataError(f"{what} must be of one kind, such as all text: {error}") from error
-
-
-def _samples(
-    part: str, pair: tuple[NDArray[Any], NDArray[Any]] | None, features: int, labels: NDArray[Any] | None
-) -> Samples:
-    if pair is None:
-        return Samples(np.empty((0, features)), np.empty(0, dtype=np.int64 if labels is not None else np.float64))
-    x, y = pair
-    if x.ndim != 2 or y.ndim != 1 or len(x) != len(y) or x.shape[1] != features:
-        raise DataError(
-            f"{part} data must be features of shape (n, {features or 'features'}) and targets of shape (n,), "
-            f"not {list(x.shape)} and {list(y.shape)}"
-        )
-    if part == "train" and not len(x):
-        raise DataError("a learner needs at least one sample to train on")
-    if not np.isfinite(x).all():
-        raise DataError(f"{part} features hold NaN or infinite values ({int((~np.isfinite(x)).sum())})")
-    if labels is None:
-        return Samples(x, _values(part, y))
-    unknown = [label for label in _labels(f"{part} targets", y).tolist() if label not in labels.tolist()]
-    if unknown:
-        raise DataError(f"{part} targets {unknown[:5]} are not among the classes {labels.tolist()}")
-    return Samples(x, np.searchsorted(labels, y))
-
-
-def _values(part: str, y: NDArray[Any]) -> NDArray[np.float64]:
-    try:
-        values = y.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{part} targets of a regression must be numbers: {error}") from error
-    if not np.isfinite(values).all():
-        raise DataError(f"{part} targets hold NaN or infinite values ({int((~np.isfinite(values)).sum())})")
-    return values

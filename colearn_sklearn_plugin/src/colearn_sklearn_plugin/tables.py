@@ -15,7 +15,7 @@ from pandas.errors import EmptyDataError, ParserError, ParserWarning
 from colearn_core.data import Dataset
 from colearn_core.errors import DataError, ParameterError
 
-from .frames import Ignore, Standardize, Statistics, TaskName, dataset_of
+from .frames import Categories, Ignore, Missing, Standardize, Statistics, TaskName, dataset_of
 
 SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t"}
 
@@ -26,6 +26,8 @@ def table(
     task: TaskName = "auto",
     ignore: Ignore = (),
     standardize: Standardize = True,
+    missing: Missing = "fill",
+    categories: Categories = "one_hot",
     statistics: Annotated[
         str | None, "TOML file with [mean] and [deviation] of each column of numbers, instead of each learner's own"
     ] = None,
@@ -44,7 +46,17 @@ def table(
     given = None if statistics is None else read_statistics(Path(statistics).expanduser())
     frame = _read(file)
     _check_header(frame, file, ignore)
-    data = dataset_of(frame, target, path, task=task, ignore=ignore, standardize=standardize, statistics=given)
+    data = dataset_of(
+        frame,
+        target,
+        path,
+        task=task,
+        ignore=ignore,
+        standardize=standardize,
+        missing=missing,
+        categories=categories,
+        statistics=given,
+    )
     return replace(data, name=file.name)  # the whole path is for messages, not for titles
 
 
