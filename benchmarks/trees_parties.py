@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from colearn_core import Experiment, Plugins
 from colearn_core.data import Dataset, Holdout, PrivateData, Samples, partition
 from colearn_core.growing import TreeLearner
+from colearn_core.proposing import ProposalStrategy
 from colearn_core.splitting import Splitter
 from colearn_core.streams import Streams
 from colearn_core.voting import VotingPolicy
@@ -69,7 +70,7 @@ class Boosting:
         return found
 
     def experiment(
-        self, parts: Sequence[PrivateData], proposals: str, voting: str | VotingPolicy, seed: int
+        self, parts: Sequence[PrivateData], proposals: str | ProposalStrategy, voting: str | VotingPolicy, seed: int
     ) -> Experiment:
         """The collective of these parties; :attr:`rounds` is how many it should play."""
         learners = [self.learner(part) for part in parts]
@@ -110,16 +111,19 @@ def all_rows(part: PrivateData) -> Samples:
 
 @dataclass(frozen=True)
 class Baselines:
-    """Margins of the library's models on the common test set: all data in one hand, and each party's alone."""
+    """Margins of the library's models on the common test set.
+
+    Attributes:
+        pooled: of one trained on all data.
+        alone: of one for each party, trained on all its rows.
+        bagged: the mean of those.
+        bagged_without_votes: the mean of those trained only on the rows that the collective trains on.
+    """
 
     pooled: Array
     alone: tuple[Array, ...]
-
-    @property
-    def bagged(self) -> Array:
-        """The mean of the margins of the separate models."""
-        found: Array = np.mean(self.alone, axis=0)
-        return found
+    bagged: Array
+    bagged_without_votes: Array
 
 
 def baselines(rest: Dataset, parts: Sequence[PrivateData], test: Samples, boosting: Boosting, seed: int) -> Baselines:
@@ -130,7 +134,9 @@ def baselines(rest: Dataset, parts: Sequence[PrivateData], test: Samples, boosti
         found: Array = booster.predict(target, output_margin=True)
         return found
 
-    return Baselines(margins(rest.samples), tuple(margins(all_rows(part)) for part in parts))
+    alone = tuple(margins(all_rows(part)) for part in parts)
+    fewer = [margins(part.train) for part in parts]
+    return Baselines(margins(rest.samples), alone, np.mean(alone, axis=0), np.mean(fewer, axis=0))
 
 
 def margins(experiment: Experiment, x: Array) -> Array:
