@@ -16,6 +16,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from colearn_core import Experiment, Plugins
+from colearn_core.cohort import LoopCohort
 from colearn_core.data import Dataset, Holdout, PrivateData, Samples, partition
 from colearn_core.growing import TreeLearner
 from colearn_core.proposing import ProposalStrategy
@@ -141,7 +142,7 @@ def baselines(rest: Dataset, parts: Sequence[PrivateData], test: Samples, boosti
 
 def margins(experiment: Experiment, x: Array) -> Array:
     """What the collective's model says of samples: log-odds or values, shape ``(n,)``."""
-    learner = cast(TreeLearner, experiment.cohort.learners[0])
+    learner = cast(TreeLearner, cast(LoopCohort, experiment.cohort).learners[0])
     found = np.zeros((len(x), 1))
     learner.forest(experiment.weights).add_to(found, x.astype(np.float32))
     return found[:, 0]
