@@ -61,20 +61,34 @@ from pathlib import Path
 from colearn_core import Plugins
 from colearn_core.config import ExperimentConfig, prepare
 from colearn_core.ledger import FileLedger
-values = {"data": "digits", "learner": sys.argv[1], "learners": 30, "seed": 5, "proposals": "approval",
+values = {"data": "digits", "learner": sys.argv[1], "learners": int(sys.argv[4]), "seed": 5, "proposals": "approval",
           "split": "dirichlet", "runtime": sys.argv[2]}
 experiment = prepare(ExperimentConfig.from_mapping(values, "test"), Plugins()).experiment()
 with FileLedger(Path(sys.argv[3])) as experiment.ledger:
-    experiment.run(40)
+    experiment.run(int(sys.argv[5]))
 """
 
 
-@pytest.mark.parametrize("learner", ["sklearn.mlp_classifier", "sklearn.sgd_classifier", "sklearn.gaussian_nb"])
-def test_two_processes_fused_or_loop_write_the_same_ledger(learner: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("learner", "learners", "rounds"),
+    [
+        ("sklearn.mlp_classifier", 30, 40),
+        ("sklearn.sgd_classifier", 30, 40),
+        ("sklearn.gaussian_nb", 30, 40),
+        ("sklearn.random_forest_classifier", 10, 6),
+        ("sklearn.hist_gradient_boosting_classifier", 10, 6),
+        ("xgboost.classifier", 10, 6),
+        ("lightgbm.classifier", 10, 6),
+    ],
+)
+def test_two_processes_fused_or_loop_write_the_same_ledger(
+    learner: str, learners: int, rounds: int, tmp_path: Path
+) -> None:
     ledgers = []
     for name, runtime in (("one", "fused"), ("two", "fused"), ("three", "loop")):
         folder = tmp_path / name
-        subprocess.run([sys.executable, "-c", RUN, learner, runtime, str(folder)], check=True)
+        arguments = (learner, runtime, str(folder), str(learners), str(rounds))
+        subprocess.run([sys.executable, "-c", RUN, *arguments], check=True)
         lines = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
         ledgers.append([{k: v for k, v in line.items() if k != ASIDE} for line in lines])
     assert ledgers[0] == ledgers[1]

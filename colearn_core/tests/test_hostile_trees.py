@@ -221,6 +221,12 @@ class TestSets:
         threshold[by_set[:2]] += [1000, -1000]
         refused(changed(threshold=threshold), "categories")
 
+    def test_lengths_that_are_no_whole_numbers_are_refused(self) -> None:
+        by_set = np.flatnonzero(model()["flags"] & CATEGORICAL)
+        threshold = model()["threshold"].copy()
+        threshold[by_set[:2]] += [0.5, -0.5]
+        refused(changed(threshold=threshold), "categories")
+
     def test_more_or_fewer_bytes_are_refused(self) -> None:
         categories = model()["categories"]
         for other in (categories[:-1], np.append(categories, np.uint8(1)), categories[:0]):

@@ -13,7 +13,7 @@ from library_trees import FEATURES, LibraryTree, joined, library_trees, random_s
 from colearn_core.trees import CATEGORICAL, CHUNK_ROWS, DEEPEST, MISSING_LEFT, Forest, grown
 from colearn_core.weights import Weights
 
-UNHURRIED = settings(deadline=None)
+UNHURRIED = settings(deadline=None, max_examples=60)
 
 
 def received(forest: Forest, outputs: int = 1) -> Forest:
@@ -335,6 +335,10 @@ class TestCommonTrees:
         assert forest.common(Forest.empty(1)) == Forest.empty(1).common(forest) == 0
         assert Forest.empty(1).common(Forest.empty(1)) == 0
         assert forest.common(Forest.empty(2)) == 0
+
+    def test_of_another_width_are_none(self) -> None:
+        one = random_tree(rng_of(0), 3)
+        assert joined([one]).common(joined([replace(one, value=one.value.repeat(3, 1))], 3)) == 0
 
     def test_with_itself_are_all(self) -> None:
         forest = joined([random_tree(rng_of(i), i, codes=9) for i in range(5)])

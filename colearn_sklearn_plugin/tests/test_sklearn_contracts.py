@@ -64,34 +64,42 @@ class TestDecisionTreeRegressor(LearnerContract):
 
 class TestExtraTreesClassifier(LearnerContract):
     component = "sklearn.extra_trees_classifier"
+    parameters = {"trees": 3}
 
 
 class TestExtraTreesRegressor(LearnerContract):
     component = "sklearn.extra_trees_regressor"
+    parameters = {"trees": 3}
 
 
 class TestGradientBoostingClassifier(LearnerContract):
     component = "sklearn.gradient_boosting_classifier"
+    parameters = {"iterations": 3}
 
 
 class TestGradientBoostingRegressor(LearnerContract):
     component = "sklearn.gradient_boosting_regressor"
+    parameters = {"iterations": 3}
 
 
 class TestHistGradientBoostingClassifier(LearnerContract):
     component = "sklearn.hist_gradient_boosting_classifier"
+    parameters = {"iterations": 3}
 
 
 class TestHistGradientBoostingRegressor(LearnerContract):
     component = "sklearn.hist_gradient_boosting_regressor"
+    parameters = {"iterations": 3}
 
 
 class TestRandomForestClassifier(LearnerContract):
     component = "sklearn.random_forest_classifier"
+    parameters = {"trees": 3}
 
 
 class TestRandomForestRegressor(LearnerContract):
     component = "sklearn.random_forest_regressor"
+    parameters = {"trees": 3}
 
 
 class TestBreastCancer(DatasetContract):

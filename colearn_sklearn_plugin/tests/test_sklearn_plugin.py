@@ -19,7 +19,17 @@ from colearn_sklearn_plugin import plugin
 PLUGINS = Plugins()
 LEARNERS = plugin.colearn_learners()
 DATASETS = plugin.colearn_datasets()
-REGRESSORS = {"sklearn.mlp_regressor", "sklearn.sgd_regressor"}
+REGRESSORS = {c.name for c in LEARNERS if c.name.endswith("regressor")}
+FEW: dict[str, dict[str, Any]] = {
+    f"sklearn.{trees}_{kind}": {setting: 3}
+    for kind in ("classifier", "regressor")
+    for setting, names in {
+        "trees": ("random_forest", "extra_trees"),
+        "iterations": ("gradient_boosting", "hist_gradient_boosting"),
+    }.items()
+    for trees in names
+}
+"""Settings by which a proposal of many trees takes less time."""
 
 
 def modules_after(statements: str) -> set[str]:
@@ -46,8 +56,10 @@ def test_the_plugin_is_found_and_offers_all_its_components() -> None:
     assert "sklearn" in PLUGINS.infos
     for kind, components in (("learners", LEARNERS), ("datasets", DATASETS)):
         assert {c.name for c in components} <= set(PLUGINS.components(kind))
-    names = "gaussian_nb mlp_classifier mlp_regressor multinomial_nb passive_aggressive perceptron"
-    names += " sgd_classifier sgd_regressor"
+    names = "decision_tree_classifier decision_tree_regressor extra_trees_classifier extra_trees_regressor gaussian_nb"
+    names += " gradient_boosting_classifier gradient_boosting_regressor hist_gradient_boosting_classifier"
+    names += " hist_gradient_boosting_regressor mlp_classifier mlp_regressor multinomial_nb passive_aggressive"
+    names += " perceptron random_forest_classifier random_forest_regressor sgd_classifier sgd_regressor"
     assert [c.name for c in LEARNERS] == [f"sklearn.{name}" for name in names.split()]
 
 
@@ -87,7 +99,7 @@ def test_a_data_set_is_what_its_summary_says(name: str, samples: int, features: 
     assert f"{samples:,}" in component.summary
 
 
-def config(learner: str, data: dict[str, Any], **sections: Any) -> ExperimentConfig:
+def config(learner: str | dict[str, Any], data: dict[str, Any], **sections: Any) -> ExperimentConfig:
     settings: dict[str, Any] = {"seed": 1, "learners": 5, "learner": learner, "data": data}
     return ExperimentConfig.from_mapping(settings | sections, "test")
 
@@ -101,8 +113,9 @@ def fitting_data(learner: str) -> dict[str, Any]:
 @pytest.mark.parametrize("proposals", ["approval", "everyone"])
 @pytest.mark.parametrize("learner", [c.name for c in LEARNERS])
 def test_every_learner_component_learns_a_fitting_data_set(learner: str, proposals: str) -> None:
-    experiment = prepare(config(learner, fitting_data(learner), proposals=proposals), PLUGINS).experiment()
-    history = experiment.run(20).history
+    chosen = {"name": learner} | FEW.get(learner, {})
+    experiment = prepare(config(chosen, fitting_data(learner), proposals=proposals), PLUGINS).experiment()
+    history = experiment.run(8 if learner in FEW else 20).history
     gain = history.mean_test() - history.mean_test(0)
     assert any(history.accepted)
     assert (gain if history.test_metric.greater_is_better else -gain) > 0.1
@@ -124,6 +137,12 @@ def test_a_learner_component_refuses_a_task_that_is_not_its_own(learner: str) ->
         ("sklearn.perceptron", "vote_metric", "log_loss", "gives no probabilities"),
         ("sklearn.multinomial_nb", "alpha", 0, "alpha = 0"),  # what a class never showed would score 0 * log(0)
         ("sklearn.mlp_classifier", "steps", "many", "steps = 'many'"),
+        ("sklearn.random_forest_classifier", "trees", 0, "trees = 0"),
+        ("sklearn.extra_trees_classifier", "max_features", 1.5, "max_features = 1.5"),
+        ("sklearn.decision_tree_classifier", "max_trees", 0, "max_trees = 0"),
+        ("sklearn.gradient_boosting_classifier", "subsample", 0, "subsample = 0"),
+        ("sklearn.hist_gradient_boosting_classifier", "max_bins", 300, "max_bins = 300"),
+        ("sklearn.hist_gradient_boosting_classifier", "vote_metric", "mse", "mse can't score classes"),
     ],
 )
 def test_a_wrong_parameter_is_a_clear_error(learner: str, parameter: str, value: object, message: str) -> None:

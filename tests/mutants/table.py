@@ -21,7 +21,7 @@ MODULES = {
     "runtimes": "faulty_runtimes",
     "plugins": "faulty_plugins",
 }
-FILES = (*MODULES.values(), "faulty_exports")
+FILES = (*MODULES.values(), "faulty_exports", "faulty_trees")
 MUTANTS: list[Mutant] = [m for file in FILES for m in import_module(file).MUTANTS]
 CONTROLS: list[Mutant] = [m for file in FILES for m in import_module(file).CONTROLS]
 

@@ -153,7 +153,7 @@ class Margins:
     def _sum(self, forest: Forest, begin: int, end: int, start: _Sum | None) -> _Sum:
         total = (self._nothing if start is None else start.margins).copy()
         forest.take(slice(begin, end)).add_to(total, self.x)
-        return _Sum(forest.take(slice(end)), _frozen(total))
+        return _Sum(forest if end == len(forest) else forest.take(slice(end)), _frozen(total))
 
 
 class _Sum(NamedTuple):
@@ -172,12 +172,7 @@ class Growth:
 
     def learner(self, data: PrivateData, grower: Grower, sample_weight: Array | None = None) -> TreeLearner:
         """A learner that grows trees so."""
-        return self.kind(grower, data, self, sample_weight)
-
-    @property
-    def kind(self) -> type[TreeLearner]:
-        """The class of the learner."""
-        return TreeLearner
+        return TreeLearner(grower, data, self, sample_weight)
 
 
 class TreeLearner(Learner):
@@ -365,8 +360,7 @@ def _combined(base: Forest, rivals: Sequence[tuple[Forest, float]], boosts: bool
         new.append((forest.take(others), samples / total))
     if not boosts:
         return Forest.joined([base.take(np.flatnonzero(kept >= 0.5)), *(forest for forest, _ in new)])
-    whole = np.isclose(kept, 1)
-    unpruned = base.scaled(np.where(whole, 1, kept)).take(np.flatnonzero(kept > 0))
+    unpruned = base.scaled(kept).take(np.flatnonzero(kept > 0))  # in single precision nearly 1 is 1
     return Forest.joined([unpruned, *(forest.scaled(share) for forest, share in new)])
 
 

@@ -15,6 +15,7 @@ OPSET, ML_OPSET, IR_VERSION = 18, 5, 10
 """Versions of ONNX: the first of trees that split by sets of categories, read by ONNX Runtime since 1.20."""
 
 LEAST_SHARE = 1e-30
+"""Of a class: where no tree says anything, all are alike."""
 
 AT_MOST, MEMBER = 0, 6
 """Modes of a split: the true branch is for what isn't greater, or for members of the set."""
@@ -36,54 +37,69 @@ def as_onnx(forest: Forest, features: int, classes: int, outputs: int, *, averag
         UsageError: onnx isn't installed.
     """
     try:
-        from onnx import TensorProto, helper
+        from onnx import TensorProto, helper, numpy_helper
     except ImportError as error:
         raise UsageError("exporting trees as ONNX needs the package onnx", hint="pip install onnx") from error
 
-    nodes = [helper.make_node("TreeEnsemble", ["input"], ["sums"], domain="ai.onnx.ml", **_ensemble(forest, outputs))]
-    initial = []
-
-    def constant(name: str, value: Array) -> str:
-        from onnx import numpy_helper
-
-        initial.append(numpy_helper.from_array(value, name))
-        return name
-
-    sums = "sums"
-    if averaged and not classes:
-        share = constant("share", np.array(1 / max(1, len(forest)), np.float32))
-        nodes.append(helper.make_node("Mul", [sums, share], ["mean"]))
-        sums = "mean"
-    if not classes:
-        nodes.append(helper.make_node("Squeeze", [sums, constant("axis", np.array([1]))], ["value"]))
-        found = [helper.make_tensor_value_info("value", TensorProto.FLOAT, ["samples"])]
-    else:
-        if averaged:
-            least = constant("least", np.array(LEAST_SHARE, np.float32))  # where no tree says anything
-            nodes.append(helper.make_node("Max", [sums, least], ["shares"]))
-            nodes.append(helper.make_node("ReduceSum", ["shares", constant("axis", np.array([1]))], ["all"]))
-            nodes.append(helper.make_node("Div", ["shares", "all"], ["probabilities"]))
-        elif outputs == 1:
-            one = constant("one", np.array(1, np.float32))
-            nodes.append(helper.make_node("Sigmoid", [sums], ["second"]))
-            nodes.append(helper.make_node("Sub", [one, "second"], ["first"]))
-            nodes.append(helper.make_node("Concat", ["first", "second"], ["probabilities"], axis=1))
-        else:
-            nodes.append(helper.make_node("Softmax", [sums], ["probabilities"], axis=1))
-        nodes.append(helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0))
+    if classes:
+        steps, constants = _to_probabilities(averaged, outputs)
         found = [
             helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["samples", classes]),
             helper.make_tensor_value_info("label", TensorProto.INT64, ["samples"]),
         ]
+    else:
+        steps, constants = _to_values(len(forest) if averaged else 1)
+        found = [helper.make_tensor_value_info("value", TensorProto.FLOAT, ["samples"])]
     given = [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["samples", features])]
+    trees = helper.make_node("TreeEnsemble", ["input"], ["sums"], domain="ai.onnx.ml", **_ensemble(forest, outputs))
     model = helper.make_model(
-        helper.make_graph(nodes, "trees", given, found, initial),
+        helper.make_graph(
+            [trees, *steps],
+            "trees",
+            given,
+            found,
+            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ),
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)],
         ir_version=IR_VERSION,
         producer_name="colearn",
     )
     written: bytes = model.SerializeToString(deterministic=True)
     return written
+
+
+def _to_values(trees: int) -> tuple[list[Any], dict[str, Array]]:
+    """The steps from sums to values, and the constants these use."""
+    from onnx import helper
+
+    steps = [
+        helper.make_node("Mul", ["sums", "share"], ["mean"]),
+        helper.make_node("Squeeze", ["mean", "axis"], ["value"]),
+    ]
+    return steps, {"share": np.array(1 / max(1, trees), np.float32), "axis": np.array([1])}
+
+
+def _to_probabilities(averaged: bool, outputs: int) -> tuple[list[Any], dict[str, Array]]:
+    """The steps from sums to probabilities and labels, and the constants these use."""
+    from onnx import helper
+
+    label = helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0)
+    if averaged:
+        steps = [
+            helper.make_node("Max", ["sums", "least"], ["shares"]),
+            helper.make_node("ReduceSum", ["shares", "axis"], ["all"]),
+            helper.make_node("Div", ["shares", "all"], ["probabilities"]),
+        ]
+        return [*steps, label], {"least": np.array(LEAST_SHARE, np.float32), "axis": np.array([1])}
+    if outputs > 1:
+        return [helper.make_node("Softmax", ["sums"], ["probabilities"], axis=1), label], {}
+    steps = [
+        helper.make_node("Sigmoid", ["sums"], ["second"]),
+        helper.make_node("Neg", ["sums"], ["negative"]),
+        helper.make_node("Sigmoid", ["negative"], ["first"]),  # 1 - second would be 0 where it's merely small
+        helper.make_node("Concat", ["first", "second"], ["probabilities"], axis=1),
+    ]
+    return [*steps, label], {}
 
 
 def _ensemble(forest: Forest, outputs: int) -> dict[str, Any]:

@@ -16,15 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import WeightsError
+from .tree_checks import CATEGORICAL as CATEGORICAL
+from .tree_checks import DEEPEST as DEEPEST
+from .tree_checks import MISSING_LEFT as MISSING_LEFT
+from .tree_checks import check_trees
 from .weights import Weights
 
 Array = NDArray[Any]
-DEEPEST = 128
-"""The most splits from root to leaf: what predicting costs a sample is bounded, whoever grew the tree."""
-
-MISSING_LEFT, CATEGORICAL = 1, 2
-"""Bits of ``flags``."""
-
 CHUNK_ROWS = 4096
 """Samples that go through a tree at once: few enough that their place in it stays in the cache."""
 
@@ -93,7 +91,7 @@ class Forest:
                     + (f" in {form.ndim} dimensions" if array.dtype == form.dtype else "")
                 )
         forest = cls(**weights)
-        forest._check(features, outputs, width)
+        check_trees(forest, features, outputs, width)
         return forest
 
     def to_weights(self) -> Weights:
@@ -118,10 +116,34 @@ class Forest:
         return _running(self.feature >= 0)
 
     @cached_property
+    def inner(self) -> Array:
+        """The nodes that split, int64, shape ``(splits,)``."""
+        return np.flatnonzero(self.feature >= 0)
+
+    @cached_property
+    def ends(self) -> dict[str, Array]:
+        """Of each tree the first row, and the end of the last, in arrays per tree, node, split, leaf or byte."""
+        splits = np.searchsorted(self.inner, self.starts)
+        return {
+            "tree": np.arange(len(self) + 1),
+            "node": self.starts,
+            "split": splits,
+            "leaf": self.starts - splits,
+            "byte": self._sets[splits],
+        }
+
+    @cached_property
+    def left_of_splits(self) -> Array:
+        """The left child of each node that splits, int64, shape ``(splits,)``."""
+        before = self.ends["split"]
+        own = self.starts[:-1] + 1 - 2 * before[:-1]
+        return np.repeat(own, np.diff(before)) + 2 * np.arange(len(self.inner))
+
+    @cached_property
     def left(self) -> Array:
         """The left child of each node, and of a leaf itself, int64, shape ``(nodes,)``; the right one is the next."""
         left = np.arange(len(self.feature))
-        left[self._inner] = self._left_of_splits
+        left[self.inner] = self.left_of_splits
         return left
 
     @cached_property
@@ -152,24 +174,24 @@ class Forest:
             raise ValueError("trees are taken in their order, each once")
         if not len(chosen) or len(steps) == chosen[-1] - chosen[0]:
             first, end = (int(chosen[0]), int(chosen[-1]) + 1) if len(chosen) else (0, 0)
-            rows: Any = {per: slice(ends[first], ends[end]) for per, ends in self._ends.items()}
+            rows: Any = {per: slice(ends[first], ends[end]) for per, ends in self.ends.items()}
         else:
             wanted = np.zeros(len(self), dtype=bool)
             wanted[chosen] = True
-            rows = {per: np.repeat(wanted, np.diff(ends)) for per, ends in self._ends.items()}
+            rows = {per: np.repeat(wanted, np.diff(ends)) for per, ends in self.ends.items()}
         return type(self)(**{a.name: getattr(self, a.name)[rows[a.per]] for a in _FORM})
 
     def scaled(self, factors: Array | float) -> Self:
         """The same trees with values times a factor, one for all or for each tree."""
         each = np.broadcast_to(np.asarray(factors, np.float64), len(self))
-        values = self.value * np.repeat(each, np.diff(self._ends["leaf"]))[:, None]
+        values = self.value * np.repeat(each, np.diff(self.ends["leaf"]))[:, None]
         return type(self)(**{**self._arrays(), "value": values.astype(np.float32)})
 
     def common(self, other: Forest) -> int:
         """How many trees both begin with, to the bit."""
         trees = min(len(self), len(other)) if self.width == other.width else 0
         for form in _FORM:  # of trees that agree in the arrays before, the rows in this one are as many
-            ends = self._ends[form.per][: trees + 1]
+            ends = self.ends[form.per][: trees + 1]
             same = _equal(getattr(self, form.name)[: ends[-1]], getattr(other, form.name)[: ends[-1]])
             trees = int(np.searchsorted(ends, same, side="right")) - 1
         return trees
@@ -203,7 +225,7 @@ class Forest:
     def importance(self, features: int) -> Array:
         """The share of each feature in the gain of all splits, float64, shape ``(features,)``; 0 without any gain."""
         gains = np.maximum(self.gain.astype(np.float64), 0)
-        total = np.bincount(self.feature[self._inner], weights=gains, minlength=features)
+        total = np.bincount(self.feature[self.inner], weights=gains, minlength=features)
         return total / total.sum() if total.sum() > 0 else total
 
     def _reached(self, x: Array) -> Iterator[tuple[int, slice, Array]]:
@@ -243,19 +265,8 @@ class Forest:
 
     def _by_node(self, of_splits: Array, of_leaves: float) -> Array:
         table = np.full(len(self.feature), of_leaves, of_splits.dtype)
-        table[self._inner] = of_splits
+        table[self.inner] = of_splits
         return table
-
-    @cached_property
-    def _inner(self) -> Array:
-        """The nodes that split."""
-        return np.flatnonzero(self.feature >= 0)
-
-    @cached_property
-    def _left_of_splits(self) -> Array:
-        before = self._ends["split"]
-        own = self.starts[:-1] + 1 - 2 * before[:-1]
-        return np.repeat(own, np.diff(before)) + 2 * np.arange(len(self._inner))
 
     @cached_property
     def _sets(self) -> Array:
@@ -264,67 +275,8 @@ class Forest:
             return np.zeros(len(self.threshold) + 1, np.int64)
         return _running(np.where(self.flags & CATEGORICAL, self.threshold, 0).astype(np.int64))
 
-    @cached_property
-    def _ends(self) -> dict[str, Array]:
-        """Of each tree the first row, and the end of the last, in arrays with a row for each tree, node and so on."""
-        splits = np.searchsorted(self._inner, self.starts)
-        return {
-            "tree": np.arange(len(self) + 1),
-            "node": self.starts,
-            "split": splits,
-            "leaf": self.starts - splits,
-            "byte": self._sets[splits],
-        }
-
     def _arrays(self) -> dict[str, Array]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def _check(self, features: int, outputs: int, width: int) -> None:
-        nodes, splits = len(self.feature), len(self.threshold)
-        if (self.sizes < 1).any() or int(self.sizes.sum(dtype=np.int64)) != nodes:
-            raise WeightsError(f"'sizes' of {len(self)} trees don't add up to the {nodes} nodes there are")
-        most = outputs if width == 1 else 1
-        if len(self.output) != len(self) or not _within(self.output, 0, most):
-            raise WeightsError(f"'output' must give one of {most} outputs for each of {len(self)} trees")
-        if not _within(self.feature, -1, features):
-            raise WeightsError(f"'feature' names features that aren't among the {features} of the model")
-        if not len(self.flags) == len(self.gain) == splits == len(self._inner):
-            raise WeightsError(
-                f"'threshold', 'flags' and 'gain' must have a value for each of {len(self._inner)} splits"
-            )
-        if self.value.shape != (nodes - splits, width):
-            raise WeightsError(f"'value' has the shape {list(self.value.shape)}, the leaves {[nodes - splits, width]}")
-        for name in ("threshold", "gain", "value"):
-            if not np.isfinite(getattr(self, name)).all():
-                raise WeightsError(f"non-finite values in {name!r}")
-        if not _within(self.flags, 0, (MISSING_LEFT | CATEGORICAL) + 1):
-            raise WeightsError(f"'flags' are bits of {MISSING_LEFT | CATEGORICAL}, not {int(self.flags.max())}")
-        lengths = self.threshold[(self.flags & CATEGORICAL) > 0].astype(np.float64)
-        if (lengths < 0).any() or (lengths % 1 > 0).any() or lengths.sum() != len(self.categories):
-            raise WeightsError(
-                f"'categories' has {len(self.categories)} bytes, which isn't what 'threshold' says of "
-                f"{len(lengths)} categorical splits"
-            )
-        self._check_shapes()
-
-    def _check_shapes(self) -> None:
-        """That numbers of nodes and splits are those of trees that are numbered level by level."""
-        splits = np.diff(self._ends["split"])
-        unfit = 2 * splits + 1 != self.sizes
-        if unfit.any():
-            tree = int(np.argmax(unfit))
-            raise WeightsError(
-                f"'feature' gives tree {tree} {splits[tree]} splits, which isn't what 'sizes' says: "
-                f"{self.sizes[tree]} nodes"
-            )
-        # Children that come after their parents are all within reach: each node but the root is the child of one.
-        early = self._left_of_splits <= self._inner
-        if early.any():
-            tree = int(np.searchsorted(self.starts, self._inner[np.argmax(early)], side="right")) - 1
-            raise WeightsError(f"'feature' gives tree {tree}, which isn't numbered level by level")
-        if (splits > DEEPEST).any() and (self.depths < 0).any():
-            tree = int(np.argmax(self.depths < 0))
-            raise WeightsError(f"'feature' gives tree {tree}, which is deeper than {DEEPEST} splits")
 
 
 class _Form(NamedTuple):
@@ -424,10 +376,6 @@ def _running(counts: Array) -> Array:
     sums = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=sums[1:])
     return sums
-
-
-def _within(numbers: Array, least: int, end: int) -> bool:
-    return not len(numbers) or bool(numbers.min() >= least and numbers.max() < end)
 
 
 def _equal(one: Array, other: Array) -> int:

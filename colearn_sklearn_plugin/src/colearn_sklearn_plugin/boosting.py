@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.class_weight import compute_sample_weight
 
-from colearn_core.growing import Grower
-from colearn_core.metrics import Needs
-from colearn_core.trees import Forest, grown
+from colearn_core.growing import BoostingGrower
+from colearn_core.trees import Forest
 
 from .forests import packed
 
@@ -28,18 +27,17 @@ Array = NDArray[Any]
 Fitter = Callable[[Array, Array, Array], list[Forest]]
 ClassWeight = Literal["balanced"] | None
 LARGEST_STEP = 4.0
-"""Of a class's margin, before the learning rate (Friedman et al. 2000, section 5, bound the response by 2 to 4).
+"""Of a class's margin, before the learning rate (Friedman et al. 2000 bound LogitBoost's response by 2 to 4).
 
 What others' trees are sure of may be wrong for these samples: the curvature is then next to 0, and an unbounded
 step would be a proposal that nobody can accept."""
 
 
 @dataclass(frozen=True)
-class Boosting(Grower):
+class Boosting(BoostingGrower):
     """Adds trees that correct the margins, iteration by iteration.
 
-    The loss is the squared error of values, the log loss of the logistic function for two classes, and of softmax
-    for more. A model that says nothing yet begins with a constant: the mean, or the log of the classes' shares.
+    A model that says nothing yet begins with a constant: the mean, or the log of the classes' shares.
 
     Attributes:
         iterations: of a proposal; each adds a tree for each output.
@@ -52,7 +50,6 @@ class Boosting(Grower):
     iterations: int
     learning_rate: float
     class_weight: ClassWeight
-    boosts = True
 
     @abstractmethod
     def fitter(self, x: Array, rng: np.random.Generator) -> Fitter:
@@ -66,8 +63,9 @@ class Boosting(Grower):
         weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
         if self.classes and self.class_weight:
             weight = weight * compute_sample_weight(self.class_weight, y)
-        margins = np.array(margins)
-        new = [] if margins.any() else self._constant(y, weight)
+        counts = weight > 0
+        x, y, margins, weight = x[counts], y[counts], margins[counts], weight[counts]
+        new = [] if margins.any() else [self.constant(y, weight)]
         for tree in new:
             tree.add_to(margins, x)
         fit = self.fitter(x, rng)
@@ -79,10 +77,15 @@ class Boosting(Grower):
                 step = _newton(
                     leaves, len(tree.value), gradient[:, output] * drawn, hessian[:, output] * drawn, self.l2
                 )
-                value = (self.learning_rate * step).astype(np.float32)
+                value = (self.rate * step).astype(np.float32)
                 new.append(replace(tree, value=value[:, None], output=np.array([output], np.int32)))
                 margins[:, output] += value[leaves]
         return Forest.joined(new)
+
+    @property
+    def rate(self) -> float:
+        """By which steps are multiplied."""
+        return self.learning_rate
 
     @property
     def l2(self) -> float:
@@ -107,30 +110,6 @@ class Boosting(Grower):
         gradient = probabilities - targets
         hessian = np.maximum(probabilities * (1 - probabilities), np.abs(gradient) / LARGEST_STEP)
         return gradient, np.maximum(hessian, np.finfo(np.float64).eps)
-
-    def respond(self, margins: Array, trees: int, needs: Needs) -> Array:
-        if not self.classes:
-            return margins[:, 0]
-        if self.outputs == 1:
-            if needs == "labels":
-                return (margins[:, 0] > 0).astype(np.int64)
-            margins = np.column_stack([np.zeros(len(margins)), margins[:, 0]])
-        elif needs == "labels":
-            labels: Array = margins.argmax(axis=1)
-            return labels
-        exponentials = np.exp(margins - margins.max(axis=1, keepdims=True))
-        probabilities: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return probabilities
-
-    def _constant(self, y: Array, weight: Array) -> list[Forest]:
-        """Trees of one leaf; shares of classes are as if each had been seen once more (Laplace)."""
-        if self.classes:
-            shares = np.bincount(y, weights=weight * len(y) / weight.sum(), minlength=self.classes) + 1
-            logs = np.log(shares)
-            values = logs[1:] - logs[0] if self.outputs == 1 else logs - logs.mean()
-        else:
-            values = np.array([np.average(y, weights=weight)])
-        return [_leaf(float(value), output) for output, value in enumerate(values)]
 
 
 @dataclass(frozen=True)
@@ -158,6 +137,11 @@ class GradientBoosting(Boosting):
 
         return fit
 
+    @property
+    def rate(self) -> float:
+        """With three classes or more a share of the learning rate, as in Friedman 2001, algorithm 6."""
+        return self.learning_rate * (1 - 1 / self.outputs) if self.outputs > 1 else self.learning_rate
+
     def drawn(self, weight: Array, rng: np.random.Generator) -> Array:
         if self.subsample == 1:
             return weight
@@ -174,8 +158,3 @@ def _newton(leaves: Array, count: int, gradient: Array, hessian: Array, l2: floa
     curvature = np.bincount(leaves, weights=hessian, minlength=count) + l2
     step: Array = np.divide(-slope, curvature, out=np.zeros(count), where=curvature > 0)
     return step
-
-
-def _leaf(value: float, output: int) -> Forest:
-    none = np.array([-1])
-    return grown(none, none, none, np.zeros(1), np.array([value]), output=output)

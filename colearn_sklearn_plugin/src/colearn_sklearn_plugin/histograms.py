@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from colearn_core.errors import Abstention
+from colearn_core.data import PrivateData
+from colearn_core.errors import DataError
 from colearn_core.trees import Forest, grown
 
 from .boosting import Boosting, Fitter
 
 Array = NDArray[Any]
+MOST_CODES = 2**16
+"""A split carries a bit for each code up to the greatest that goes right."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,8 @@ class Bins:
 
     Args:
         x: float32, shape ``(n, features)``.
-        categorical: numbers of the features that hold codes.
+        categorical: numbers of the features that hold codes; no more than ``most`` different ones.
         most: bins of a feature.
-
-    Raises:
-        Abstention: there are more categories than bins.
     """
 
     def __init__(self, x: Array, categorical: Sequence[int], most: int) -> None:
@@ -89,13 +89,11 @@ class Bins:
         self.order = np.array([*categorical, *numeric], dtype=np.intp)
         """The feature in each column of ``codes``; those that hold categories come first."""
         self.categories = [np.unique(x[~np.isnan(x[:, f]), f]).astype(np.intp) for f in categorical]
-        for feature, known in zip(categorical, self.categories, strict=True):
-            if len(known) > most:
-                raise Abstention(f"feature {feature} has {len(known)} categories here, more than max_bins = {most}")
         self.edges = [*self.categories, *(_edges(x[:, f], most) for f in numeric)]
         codes = np.column_stack([np.searchsorted(e, x[:, f]) for e, f in zip(self.edges, self.order, strict=True)])
-        self.codes: Array = np.where(np.isnan(x[:, self.order]), np.nan, codes)
-        """Float64, shape ``(n, features)``; NaN where a value is missing."""
+        missing = np.isnan(x[:, self.order])
+        self.codes: Array = np.where(missing & ~missing.all(axis=0), np.nan, codes)
+        """Float64, shape ``(n, features)``; NaN where a value is missing, but in columns of nothing else."""
 
     def packed(self, nodes: Array, left_bits: Array) -> Forest:
         """A tree on the codes as one on the features; its leaves hold what the library says.
@@ -130,6 +128,29 @@ class Bins:
         bits = (left_bits[node["bitset_idx"]][:, None] >> np.arange(32, dtype=np.uint32)) & 1
         goes_left: Array = bits.ravel()[:known] > 0
         return goes_left
+
+
+def check_codes(data: PrivateData, categorical: Sequence[int], most: int) -> None:
+    """Refuse features that can't be codes of categories.
+
+    Raises:
+        DataError: they aren't whole numbers from 0, or are too many or too great.
+    """
+    for feature in categorical:
+        named = repr(data.task.features[feature]) if data.task.features else f"{feature}"
+        for part in (data.train, data.vote, data.test):
+            codes = part.x[:, feature]
+            known = codes[~np.isnan(codes)]
+            if len(known) and not (known.min() >= 0 and known.max() < MOST_CODES and (known == np.floor(known)).all()):
+                raise DataError(
+                    f"feature {named} doesn't hold codes of categories: whole numbers from 0 to {MOST_CODES - 1}"
+                )
+        different = len(np.unique(data.train.x[~np.isnan(data.train.x[:, feature]), feature]))
+        if different > most:
+            raise DataError(
+                f"feature {named} has {different} categories, and histograms tell {most} apart (max_bins)",
+                hint="Leave the data's `categories` at one_hot, or leave that column out.",
+            )
 
 
 def _edges(values: Array, most: int) -> Array:

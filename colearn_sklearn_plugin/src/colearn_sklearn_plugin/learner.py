@@ -184,18 +184,18 @@ class SklearnCohort(FusedCohort):
 
 def _check_quantities(data: PrivateData) -> None:
     """Refuse features that only trees can take."""
-    missing = sum(int(np.isnan(part.x).sum()) for part in (data.train, data.vote, data.test))
-    if missing:
-        raise DataError(
-            f"features are missing ({missing} values are NaN), which this learner can't take",
-            hint="Leave the data's `missing` at fill, or take a learner that grows trees.",
-        )
     if data.task.categorical:
         names = [data.task.features[i] if data.task.features else f"feature {i}" for i in data.task.categorical]
         listing = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
         raise DataError(
             f"the features {listing} hold codes of categories, which this learner would take for quantities",
             hint="Leave the data's `categories` at one_hot, or take a learner that grows trees.",
+        )
+    missing = sum(int(np.isnan(part.x).sum()) for part in (data.train, data.vote, data.test))
+    if missing:
+        raise DataError(
+            f"features are missing ({missing} values are NaN), which this learner can't take",
+            hint="Leave the data's `missing` at fill, or take a learner that grows trees.",
         )
 
 

@@ -10,12 +10,13 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from colearn_core.data import PrivateData
 from colearn_core.errors import ParameterError
-from colearn_core.growing import Grower, Growth
+from colearn_core.growing import Grower
 from colearn_core.parameters import sharing
 
 from .boosting import GradientBoosting
 from .forests import Bagging, depth, settings
 from .histograms import HistGradientBoosting
+from .tree_learner import ForestGrowth
 
 Trees = Annotated[int, Ge(1), "Trees for a proposal"]
 Iterations = Annotated[
@@ -34,7 +35,7 @@ Smoothing = Annotated[float, Ge(0), "Samples, of all classes alike, that each le
 ClassWeight = Annotated[Literal["balanced"] | None, "balanced: each class weighs the same in a learner's training"]
 Bins = Annotated[int, Ge(2), Le(255), "Values of a feature that are told apart; also the most categories"]
 
-grows = sharing(Growth, "learner")
+grows = sharing(ForestGrowth, "learner")
 
 
 @grows
@@ -171,7 +172,7 @@ def gradient_boosting_classifier(
     class_weight: ClassWeight = None,
 ) -> Grower:
     """Gradient boosting (Friedman 2001) that classifies; codes of categories count as quantities."""
-    _check_task(data, True)
+    _check_task(data, "GradientBoostingClassifier")
     tree = {"max_depth": depth(max_depth), "min_samples_leaf": min_samples_leaf, "max_features": max_features}
     return GradientBoosting(
         data.train.x.shape[1],
@@ -198,7 +199,7 @@ def hist_gradient_boosting_classifier(
     class_weight: ClassWeight = None,
 ) -> Grower:
     """Gradient boosting on histograms that classifies; takes missing values and codes of categories."""
-    _check_task(data, True)
+    _check_task(data, "HistGradientBoostingClassifier")
     tree = {
         "max_leaf_nodes": max_leaf_nodes,
         "max_depth": depth(max_depth),
@@ -229,7 +230,7 @@ def gradient_boosting_regressor(
     subsample: Subsample = 1.0,
 ) -> Grower:
     """Gradient boosting (Friedman 2001) that predicts values; codes of categories count as quantities."""
-    _check_task(data, False)
+    _check_task(data, "GradientBoostingRegressor")
     tree = {"max_depth": depth(max_depth), "min_samples_leaf": min_samples_leaf, "max_features": max_features}
     return GradientBoosting(
         data.train.x.shape[1],
@@ -255,7 +256,7 @@ def hist_gradient_boosting_regressor(
     max_bins: Bins = 255,
 ) -> Grower:
     """Gradient boosting on histograms that predicts values; takes missing values and codes of categories."""
-    _check_task(data, False)
+    _check_task(data, "HistGradientBoostingRegressor")
     tree = {
         "max_leaf_nodes": max_leaf_nodes,
         "max_depth": depth(max_depth),
@@ -279,6 +280,6 @@ def _bagging(estimator: Any, data: PrivateData, smoothing: float = 0.0) -> Growe
     return Bagging.of(estimator, data.train.x.shape[1], len(data.task.classes), smoothing)
 
 
-def _check_task(data: PrivateData, classifier: bool) -> None:
-    if classifier != bool(data.task.classes):
-        raise ParameterError(f"trees for {'classes' if classifier else 'values'} can't learn a {data.task.kind} task")
+def _check_task(data: PrivateData, title: str) -> None:
+    if title.endswith("Classifier") != bool(data.task.classes):
+        raise ParameterError(f"{title} can't learn a {data.task.kind} task")

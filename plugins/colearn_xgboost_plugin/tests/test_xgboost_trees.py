@@ -19,7 +19,7 @@ from colearn_core.errors import ParameterError, UsageError, WeightsError
 from colearn_core.trees import Forest
 from colearn_core.weights import Weights
 from colearn_xgboost_plugin.grower import XGBoostGrower, feature_types, forests
-from colearn_xgboost_plugin.grower import settings as parameters_of
+from colearn_xgboost_plugin.grower import library_settings as parameters_of
 from colearn_xgboost_plugin.learner import XGBoostLearner
 from colearn_xgboost_plugin.models import classifier, regressor
 
@@ -143,7 +143,7 @@ def test_sums_are_the_same_as_continuing_in_the_library() -> None:
 def test_sample_weights_count() -> None:
     usual = learner(2)
     weight = np.where(usual.data.train.y == 1, 50.0, 1.0)
-    weighted = XGBoostLearner(usual.grower, usual.data, sample_weight=weight)
+    weighted = XGBoostLearner.of(usual.grower, usual.data, usual.growth, weight)
     shares = [own.predict(trained(own, 1), table(100, 4))[:, 1].mean() for own in (usual, weighted)]
     assert shares[1] > shares[0] + 0.1
 

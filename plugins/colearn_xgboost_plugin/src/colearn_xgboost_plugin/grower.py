@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from colearn_core.errors import Abstention, ParameterError
 from colearn_core.growing import BoostingGrower
 from colearn_core.trees import Forest, grown
 
 from .library import xgboost
 
 Array = NDArray[Any]
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class XGBoostGrower(BoostingGrower):
         rounds: rounds of boosting for a proposal; each adds a tree, or one for each of three or more classes.
         categorical: the numbers of the features that hold codes of categories.
         parameters: further ones of XGBoost's, sorted by name.
+        threads: that XGBoost trains on.
     """
 
     features: int
@@ -35,27 +38,44 @@ class XGBoostGrower(BoostingGrower):
     rounds: int
     categorical: tuple[int, ...]
     parameters: tuple[tuple[str, Any], ...]
+    threads: int = field(default=1, compare=False)
 
     def grow(self, x: Array, y: Array, sample_weight: Array | None, margins: Array, rng: np.random.Generator) -> Forest:
         begin = [] if margins.any() else [self.constant(y, sample_weight)]
         start = np.array(margins)
         for forest in begin:
             forest.add_to(start, x)
-        samples = xgboost.DMatrix(
-            x,
-            label=y,
-            weight=sample_weight,
-            base_margin=start if self.outputs > 1 else start[:, 0],
-            feature_types=feature_types(self),
-            nthread=1,
-        )
-        booster = xgboost.train(
-            {**settings(self), "seed": int(rng.integers(2**31)), "nthread": 1}, samples, self.rounds
-        )
-        return Forest.joined([*begin, *forests(json.loads(bytes(booster.save_raw("json"))))])
+        booster = self.train(x, y, sample_weight, start, seed=int(rng.integers(2**31)))
+        new = [tree for tree in forests(json.loads(bytes(booster.save_raw("json")))) if tree.value.any()]
+        if not begin and not new:
+            raise Abstention(
+                f"XGBoost finds no split of these {len(x)} samples that lowers their loss (min_child_weight, gamma)"
+            )
+        return Forest.joined([*begin, *new])
+
+    def train(self, x: Array, y: Array, sample_weight: Array | None, start: Array, seed: int) -> xgboost.Booster:
+        """A booster of new trees only, which correct the margins ``start``.
+
+        Raises:
+            ParameterError: XGBoost refuses; the message says what it says.
+        """
+        try:
+            samples = xgboost.DMatrix(
+                x,
+                label=y,
+                weight=sample_weight,
+                base_margin=start if self.outputs > 1 else start[:, 0],
+                feature_types=feature_types(self),
+                nthread=self.threads,
+            )
+            own = {**library_settings(self), "seed": seed, "nthread": self.threads}
+            return xgboost.train(own, samples, self.rounds)
+        except xgboost.core.XGBoostError as error:
+            told = str(error).splitlines()[0]
+            raise ParameterError(f"XGBoost can't train on these data with {dict(self.parameters)}: {told}") from error
 
 
-def settings(grower: XGBoostGrower) -> dict[str, Any]:
+def library_settings(grower: XGBoostGrower) -> dict[str, Any]:
     """XGBoost's parameters. The base score is fixed: XGBoost would estimate it from the first learner's labels."""
     if not grower.classes:
         objective: dict[str, Any] = {"objective": "reg:squarederror"}
@@ -85,7 +105,7 @@ def _tree(tree: Mapping[str, Any], output: int) -> Forest:
         np.nextafter(conditions, np.float32(-np.inf)),  # there, samples go left that are less
         conditions,
         missing_left=np.array(tree["default_left"]),
-        gain=np.array(tree["loss_changes"]),
+        gain=np.minimum(np.array(tree["loss_changes"], np.float64), LARGEST),
         sets=_sets(tree) if tree["categories_nodes"] else None,
         output=output,
     )

@@ -2,22 +2,110 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
-from colearn_core.growing import Growth, TreeLearner
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from colearn_core.data import PrivateData
+from colearn_core.errors import DataError, ParameterError
+from colearn_core.growing import Grower, Growth, TreeLearner
+from colearn_core.in_hand import Pair, in_hand
+from colearn_core.parameters import checked
 from colearn_core.weights import Weights
 
-from .grower import XGBoostGrower
+from . import settings as kinds
+from .grower import LARGEST, XGBoostGrower
 from .library import xgboost
 from .native import booster_of
 
+Triple = tuple[ArrayLike, ArrayLike, ArrayLike]
+
 
 class XGBoostLearner(TreeLearner):
-    """A party that adds trees grown by XGBoost; arguments are those of :class:`~colearn_core.growing.TreeLearner`."""
+    """A party that continues boosting from the accepted trees with XGBoost.
+
+    Args:
+        train: features, shape ``(n, features)``, in which NaN is a missing value; targets, shape ``(n,)``; and, if
+            they aren't all alike, the samples' weights, shape ``(n,)``.
+        vote: what it votes by; without it the learner abstains.
+        test: what the current model is reported by.
+        regression: whether targets are values; else they're labels.
+        classes: all labels in the group, in any order; by default those in this learner's own data.
+            The learners of an experiment must agree on them.
+        features: names of the features; by default the columns' if ``train`` holds a data frame.
+        categorical: numbers of the features that hold codes of categories, whole numbers from 0.
+        settings: those of the components ``xgboost.classifier`` and ``xgboost.regressor``.
+
+    Raises:
+        DataError: the data can't be learned from.
+        ParameterError: an unknown setting, or a value out of range.
+    """
 
     grower: XGBoostGrower
     export_formats = ("ubj", "json", *TreeLearner.export_formats)
+
+    labels: NDArray[Any] | None
+    """The labels behind the class numbers; None for regression."""
+
+    def __init__(
+        self,
+        train: Pair | Triple,
+        vote: Pair | None = None,
+        test: Pair | None = None,
+        *,
+        regression: bool = False,
+        classes: Sequence[Any] | None = None,
+        features: Sequence[str] | None = None,
+        categorical: Sequence[int] = (),
+        **settings: Any,
+    ) -> None:
+        x, y, *weight = train
+        names = tuple(getattr(x, "columns", ())) if features is None else features
+        held = in_hand(
+            (x, y), vote, test, classes, classifier=not regression, missing=True, categorical=categorical, names=names
+        )
+        growth = {f.name: settings.pop(f.name) for f in fields(Growth) if f.name in settings}
+        make = kinds.regressor if regression else kinds.classifier
+        own = checked(make, settings, "XGBoostLearner", ("data",))
+        self._set_up(
+            make(held.data, **own),
+            held.data,
+            Growth(**checked(Growth, growth, "XGBoostLearner")),
+            np.asarray(weight[0]) if weight else None,
+            held.labels,
+        )
+
+    @classmethod
+    def of(
+        cls, grower: Grower, data: PrivateData, growth: Growth, sample_weight: NDArray[Any] | None = None
+    ) -> XGBoostLearner:
+        """A learner for data that an experiment has divided: targets are class numbers already."""
+        learner = cls.__new__(cls)
+        labels = np.array(data.task.classes) if data.task.classes else None
+        learner._set_up(grower, data, growth, sample_weight, labels)
+        return learner
+
+    def _set_up(
+        self,
+        grower: Grower,
+        data: PrivateData,
+        growth: Growth,
+        sample_weight: NDArray[Any] | None,
+        labels: NDArray[Any] | None,
+    ) -> None:
+        if len(data.task.classes) == 1:
+            raise ParameterError(
+                f"there's only one class, {data.task.classes[0]!r}",
+                hint="Pass all labels in the group: XGBoostLearner(..., classes=[...]).",
+            )
+        largest = 0.0 if data.task.classes else float(np.abs(data.train.y).max(initial=0))
+        if largest > LARGEST:
+            raise DataError(f"train targets are too large for single precision, up to {largest:g}")
+        super().__init__(grower, data, growth, sample_weight)
+        self.labels = labels
 
     def booster(self, weights: Weights) -> xgboost.Booster:
         """An XGBoost booster that predicts as the model with these weights: for SHAP values, plots, or more training.
@@ -35,6 +123,7 @@ class XGBoostLearner(TreeLearner):
 
 @dataclass(frozen=True)
 class XGBoostGrowth(Growth):
-    @property
-    def kind(self) -> type[Any]:
-        return XGBoostLearner
+    """What the components share."""
+
+    def learner(self, data: PrivateData, grower: Grower, sample_weight: NDArray[Any] | None = None) -> XGBoostLearner:
+        return XGBoostLearner.of(grower, data, self, sample_weight)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from colearn_core.trees import CATEGORICAL, MISSING_LEFT, Forest
 
-from .grower import XGBoostGrower, feature_types, settings
+from .grower import XGBoostGrower, feature_types, library_settings
 from .library import xgboost
 
 Array = NDArray[Any]
@@ -25,7 +25,7 @@ def booster_of(grower: XGBoostGrower, forest: Forest, names: Sequence[str] = ())
     What an XGBoost model also tells, how many samples went through a node, isn't known: it's 0.
     """
     nothing = xgboost.DMatrix(np.zeros((1, grower.features), np.float32), label=[0.0], nthread=1)
-    empty = xgboost.train(settings(grower) | {"nthread": 1}, nothing, 0)
+    empty = xgboost.train(library_settings(grower) | {"nthread": 1}, nothing, 0)
     model = json.loads(bytes(empty.save_raw("json")))
     learner = model["learner"]
     learner["learner_model_param"]["base_score"] = _base_score(learner["learner_model_param"]["base_score"], grower)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -168,13 +169,17 @@ def proposals_come_from_training_data(subject: Subject) -> None:
     """Training on what one votes by makes the vote worthless; ignoring the own data makes the proposal so."""
     usual = private(subject.data)
     base = initial_of(subject.make(usual))
-    proposal = propose(subject.make(usual), base)
-    for part in PARTS:
-        other = with_parts(usual, {part: usual.train})
-        same = propose(subject.make(other), base) == proposal
-        require(same, f"the proposal depends on the {part} data")
     other = replace(usual, train=usual.vote)
-    require(propose(subject.make(other), base) != proposal, "the proposal is the same for other training data")
+    same = propose(subject.make(other), base) == propose(subject.make(usual), base)
+    require(not same, "the proposal is the same for other training data")
+    others = subject.make(replace(usual, train=usual.vote.take(np.arange(10))))
+    for round in (1, 2, 3):  # from others' models too: dropping a part of one, say, is training as well
+        proposal = propose(subject.make(usual), base, round)
+        for part in PARTS:
+            other = with_parts(usual, {part: usual.train})
+            same = propose(subject.make(other), base, round) == proposal
+            require(same, f"the proposal depends on the {part} data")
+        base = propose(others, base, round)
 
 
 def training_helps(subject: Subject) -> None:
@@ -296,15 +301,20 @@ def small_training_sets_work(subject: Subject) -> None:
 
 
 def foreign_weights_are_refused(subject: Subject) -> None:
-    """Weights of another model that are scored as if they fitted give a vote about something else."""
+    """Weights of another model that are scored as if they fitted give a vote about something else; proposed and not
+    refused, they end the run when they are combined with others.
+    """
     learner = learner_of(subject)
+    base = initial_of(learner)
+    verbs: dict[str, Callable[[Weights], object]] = {
+        "test_weights": lambda weights: learner.test_weights(weights, "vote"),
+        "propose_weights": lambda weights: learner.propose_weights(weights, rng_of(1)),
+        "check_weights": lambda weights: learner.check_weights(weights, base),
+    }
     for what, weights in foreign(trained(learner)):
-        for verb in ("test_weights", "propose_weights"):
+        for verb, take in verbs.items():
             try:
-                if verb == "test_weights":
-                    learner.test_weights(weights, "vote")
-                else:
-                    learner.propose_weights(weights, rng_of(1))
+                take(weights)
             except Exception:
                 continue
             fail(f"{verb} takes weights {what}")

@@ -1,0 +1,1 @@
+"""LightGBM learners for colearn."""
