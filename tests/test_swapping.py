@@ -5,20 +5,26 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from colearn_core import Plugins
 from colearn_core.config import ExperimentConfig, prepare
-from colearn_core.errors import ColearnError
+from colearn_core.data import PrivateData, Samples, Task
+from colearn_core.errors import ColearnError, DataError
 
 PLUGINS = Plugins()
 LEARNERS = 4
 REQUIRED: dict[str, dict[str, Any]] = {
     "fractions": {"shares": [4, 3, 2, 1]},
+    "sklearn.gradient_boosting_classifier": {"iterations": 2},
+    "sklearn.gradient_boosting_regressor": {"iterations": 2},
+    "sklearn.hist_gradient_boosting_classifier": {"iterations": 2},
+    "sklearn.hist_gradient_boosting_regressor": {"iterations": 2},
     "keras.model": {"model": f"{__name__}:keras_model"},
     "torch.module": {"module": f"{__name__}:torch_module"},
 }
-"""Parameters that a component can't do without."""
+"""Parameters that a component can't do without, and those that make it quick."""
 
 
 DATA: tuple[dict[str, Any], ...] = (
@@ -97,3 +103,12 @@ def test_a_learner_takes_other_data_or_says_why_not(learner: str, data: dict[str
     assert not refusal or re.search(
         "can't learn a|can't be negative|no square image|too small to be halved|can't take samples", refusal
     )
+
+
+@pytest.mark.parametrize("learner", ["softmax", "sklearn.sgd_classifier", "torch.mlp", "keras.mlp"])
+def test_learners_that_would_take_codes_of_categories_for_quantities_refuse_them(learner: str) -> None:
+    x, y = np.tile([[0.5, 0.0], [0.1, 2.0]], (15, 1)), np.tile([0, 1], 15)
+    part = Samples(x, y)
+    data = PrivateData(part, part, part, Task(("a", "b"), ("size", "colour"), (1,)))
+    with pytest.raises(DataError, match="'colour' hold codes of categories"):
+        PLUGINS.component("learners", learner).load()(data)

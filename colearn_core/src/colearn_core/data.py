@@ -54,6 +54,17 @@ class Task:
     def kind(self) -> str:
         return "classification" if self.classes else "regression"
 
+    def check_quantities(self) -> None:
+        """Raise DataError if features hold codes of categories; for learners that would take them for quantities."""
+        if not self.categorical:
+            return
+        names = [self.features[i] if self.features else f"feature {i}" for i in self.categorical]
+        listing = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        raise DataError(
+            f"the features {listing} hold codes of categories, which this learner would take for quantities",
+            hint="Leave the data's `categories` at one_hot, or take a learner that grows trees.",
+        )
+
 
 Transform = Callable[[Array], Array]
 

@@ -52,6 +52,7 @@ class SoftmaxRegression(Learner):
     ) -> None:
         if not data.task.classes:
             raise ParameterError("softmax regression can't learn a regression task")
+        data.task.check_quantities()
         self.data = data
         self.learning_rate = learning_rate
         self.steps = steps

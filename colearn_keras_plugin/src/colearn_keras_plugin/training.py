@@ -37,6 +37,7 @@ class Training:
     ] = None
 
     def learner(self, data: PrivateData, make: MakeModel) -> KerasLearner:
+        data.task.check_quantities()
         return KerasLearner.of(
             data,
             make,

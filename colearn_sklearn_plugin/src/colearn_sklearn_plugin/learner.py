@@ -184,13 +184,7 @@ class SklearnCohort(FusedCohort):
 
 def _check_quantities(data: PrivateData) -> None:
     """Refuse features that only trees can take."""
-    if data.task.categorical:
-        names = [data.task.features[i] if data.task.features else f"feature {i}" for i in data.task.categorical]
-        listing = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-        raise DataError(
-            f"the features {listing} hold codes of categories, which this learner would take for quantities",
-            hint="Leave the data's `categories` at one_hot, or take a learner that grows trees.",
-        )
+    data.task.check_quantities()
     missing = sum(int(np.isnan(part.x).sum()) for part in (data.train, data.vote, data.test))
     if missing:
         raise DataError(

@@ -47,6 +47,7 @@ class Training:
     ] = None
 
     def learner(self, data: PrivateData, make: MakeModule) -> TorchLearner:
+        data.task.check_quantities()
         return TorchLearner.of(
             data,
             make,
