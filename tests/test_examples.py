@@ -39,7 +39,12 @@ def test_the_readme_shows_the_example_files() -> None:
 
 
 def test_links_in_the_documentation_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")]
+    pages = [
+        ROOT / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("*/README.md"),
+        *ROOT.glob("plugins/*/README.md"),
+    ]
     missing = [
         (page.name, target)
         for page in pages

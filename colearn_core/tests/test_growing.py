@@ -454,10 +454,10 @@ class TestData:
 
     def test_tells_which_features_matter(self) -> None:
         learner = boosted(two_classes())
-        importance = learner.importance(grown_by(learner, 5))
-        assert importance.shape == (6,)
-        assert importance.sum() == pytest.approx(1)
-        assert learner.importance(learner.initial_weights(rng_of())).tolist() == [0] * 6
+        importance = learner.feature_importance(grown_by(learner, 5))
+        assert list(importance) == [f"feature {i}" for i in range(6)]
+        assert sum(importance.values()) == pytest.approx(1)
+        assert not any(learner.feature_importance(learner.initial_weights(rng_of())).values())
 
 
 class TestCohort:

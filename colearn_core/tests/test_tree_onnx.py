@@ -95,7 +95,7 @@ def test_several_boosted_classes() -> None:
     trees = forest(1, 3)
     probabilities, label = run(as_onnx(trees, FEATURES, 3, 3, averaged=False))
     exponentials = np.exp(sums(trees, 3))
-    np.testing.assert_allclose(probabilities, exponentials / exponentials.sum(axis=1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(probabilities, exponentials / exponentials.sum(axis=1, keepdims=True), rtol=1e-6)
     np.testing.assert_array_equal(label, probabilities.argmax(axis=1))
 
 
@@ -103,7 +103,7 @@ def test_averaged_classes() -> None:
     trees = forest(3, 3)
     probabilities, _ = run(as_onnx(trees, FEATURES, 3, 3, averaged=True))
     shares = sums(trees, 3)
-    np.testing.assert_allclose(probabilities, shares / shares.sum(axis=1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(probabilities, shares / shares.sum(axis=1, keepdims=True), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

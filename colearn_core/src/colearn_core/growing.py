@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum, inf
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -172,7 +172,7 @@ class Growth:
 
     def learner(self, data: PrivateData, grower: Grower, sample_weight: Array | None = None) -> TreeLearner:
         """A learner that grows trees so."""
-        return TreeLearner(grower, data, self, sample_weight)
+        return TreeLearner.of(grower, data, self, sample_weight)
 
 
 class TreeLearner(Learner):
@@ -195,6 +195,30 @@ class TreeLearner(Learner):
     def __init__(
         self, grower: Grower, data: PrivateData, growth: Growth = Growth(), sample_weight: Array | None = None
     ) -> None:
+        self._begin(grower, data, growth, sample_weight)
+
+    @classmethod
+    def of(cls, grower: Grower, data: PrivateData, growth: Growth, sample_weight: Array | None = None) -> Self:
+        """A learner for data that an experiment has divided, also of classes whose own arguments are others."""
+        learner = cls.__new__(cls)
+        learner._begin(grower, data, growth, sample_weight)
+        return learner
+
+    def _begin(
+        self,
+        grower: Grower,
+        data: PrivateData,
+        growth: Growth,
+        sample_weight: Array | None,
+        labels: Array | None = None,
+    ) -> None:
+        """Check everything and keep it; ``labels`` are those behind the class numbers if their names aren't."""
+        classes = data.task.classes
+        if len(classes) == 1:
+            raise ParameterError(
+                f"there's only one class, {classes[0]!r}",
+                hint=f"Pass all labels in the group: {type(self).__name__}(..., classes=[...]).",
+            )
         if growth.max_trees < 1 or not 0 <= growth.prune <= 1:
             raise ParameterError(f"max_trees = {growth.max_trees} must be at least 1, prune = {growth.prune} a share")
         if grower.classes != len(data.task.classes):
@@ -208,6 +232,10 @@ class TreeLearner(Learner):
         self._features = {part: _features(part, getattr(data, part).x, grower.features) for part in ("train", *PARTS)}
         self._margins = {part: Margins(x, grower.outputs) for part, x in self._features.items()}
         self._held: tuple[Weights, Forest] | None = None
+        self.labels = np.array(classes) if labels is None and classes else labels
+
+    labels: Array | None
+    """The labels behind the class numbers; None for regression."""
 
     export_formats: tuple[str, ...] = ("onnx", "safetensors")
 

@@ -13,6 +13,8 @@ from .errors import DataError
 
 Array = NDArray[Any]
 Pair = tuple[ArrayLike, ArrayLike]
+Triple = tuple[ArrayLike, ArrayLike, ArrayLike]
+"""With the samples' weights."""
 
 
 class InHand(NamedTuple):

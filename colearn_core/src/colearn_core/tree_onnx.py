@@ -12,7 +12,7 @@ from .trees import CATEGORICAL, MISSING_LEFT, Forest
 
 Array = NDArray[Any]
 OPSET, ML_OPSET, IR_VERSION = 18, 5, 10
-"""Versions of ONNX: the first of trees that split by sets of categories, read by ONNX Runtime since 1.20."""
+"""Versions of ONNX: the first of trees that split by sets of categories, read by ONNX Runtime since 1.21."""
 
 LEAST_SHARE = 1e-30
 """Of a class: where no tree says anything, all are alike."""

@@ -13,12 +13,12 @@ from colearn_core.cohort import Cohort, LoopCohort
 from colearn_core.data import PrivateData, Samples
 from colearn_core.errors import ConfigError, DataError, ParameterError
 from colearn_core.fused import FusedCohort
+from colearn_core.in_hand import Pair, in_hand
 from colearn_core.learner import Learner, Proposal
 from colearn_core.metrics import Metric, Needs, metric
 from colearn_core.scores import Part, Score
 from colearn_core.weights import Weights
 
-from .in_hand import Pair, in_hand
 from .workbench import workbench_for
 
 

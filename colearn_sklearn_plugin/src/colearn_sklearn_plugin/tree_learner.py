@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -19,15 +19,13 @@ from sklearn.ensemble import (
 from colearn_core.data import PrivateData
 from colearn_core.errors import ParameterError, UsageError
 from colearn_core.growing import Grower, Growth, TreeLearner
+from colearn_core.in_hand import Pair, Triple, in_hand
 from colearn_core.weights import Weights
 
 from .boosting import GradientBoosting
 from .forests import Bagging, depth, settings
 from .histograms import HistGradientBoosting, check_codes
-from .in_hand import Pair, in_hand
 from .rebuilding import rebuilt
-
-Triple = tuple[ArrayLike, ArrayLike, ArrayLike]
 
 
 class ForestLearner(TreeLearner):
@@ -72,7 +70,7 @@ class ForestLearner(TreeLearner):
         held = in_hand(
             (x, y), vote, test, classes, classifier=is_classifier(estimator), missing=True, categorical=categorical
         )
-        self._set_up(
+        self._begin(
             grower_for(estimator, held.data, smoothing),
             held.data,
             Growth(max_trees, prune, vote_metric, test_metric),
@@ -80,36 +78,17 @@ class ForestLearner(TreeLearner):
             held.labels,
         )
 
-    @classmethod
-    def of(
-        cls, grower: Grower, data: PrivateData, growth: Growth, sample_weight: NDArray[Any] | None = None
-    ) -> ForestLearner:
-        """A learner for data that an experiment has divided: targets are class numbers already."""
-        learner = cls.__new__(cls)
-        labels = np.array(data.task.classes) if data.task.classes else None
-        learner._set_up(grower, data, growth, sample_weight, labels)
-        return learner
-
-    def _set_up(
+    def _begin(
         self,
         grower: Grower,
         data: PrivateData,
         growth: Growth,
         sample_weight: NDArray[Any] | None,
-        labels: NDArray[Any] | None,
+        labels: NDArray[Any] | None = None,
     ) -> None:
-        if len(data.task.classes) == 1:
-            raise ParameterError(
-                f"there's only one class, {data.task.classes[0]!r}",
-                hint="Pass all labels in the group: ForestLearner(..., classes=[...]).",
-            )
-        super().__init__(grower, data, growth, sample_weight)
+        super()._begin(grower, data, growth, sample_weight, labels)
         if isinstance(grower, HistGradientBoosting):
             check_codes(data, grower.categorical, grower.max_bins)
-        self.labels = labels
-
-    labels: NDArray[Any] | None
-    """The labels behind the class numbers; None for regression."""
 
     def fitted_estimator(self, weights: Weights) -> Any:
         """A fitted forest of scikit-learn with these trees, with the original labels, for averaged trees only.

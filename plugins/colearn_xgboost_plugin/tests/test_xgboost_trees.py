@@ -84,7 +84,7 @@ def test_trees_say_what_the_booster_says(classes: int, seed: int, one_hot: int, 
     forest.add_to(margins, fresh)
     begin = xgboost.DMatrix(fresh, base_margin=np.zeros((300, own.outputs)), feature_types=types)
     expected = booster.predict(begin, output_margin=True).reshape(300, -1)
-    np.testing.assert_allclose(margins, expected, atol=1e-5)
+    np.testing.assert_allclose(margins, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [0, 2, 4])
@@ -97,7 +97,7 @@ def test_a_model_goes_back_into_the_library(classes: int) -> None:
         xgboost.DMatrix(fresh, feature_names=list("abcde"), feature_types=feature_types(own.grower))
     )
     expected = own.predict(weights, fresh)
-    np.testing.assert_allclose(found, expected[:, 1] if classes == 2 else expected, atol=1e-5)
+    np.testing.assert_allclose(found, expected[:, 1] if classes == 2 else expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("format", ["ubj", "json"])
@@ -107,7 +107,7 @@ def test_exported_files_are_models_of_xgboost(format: str) -> None:
     booster = xgboost.Booster()
     booster.load_model(bytearray(own.export_model(weights, format)))
     fresh = xgboost.DMatrix(table(50, 3), feature_names=list("abcde"), feature_types=feature_types(own.grower))
-    np.testing.assert_allclose(booster.predict(fresh), own.predict(weights, table(50, 3))[:, 1], atol=1e-5)
+    np.testing.assert_allclose(booster.predict(fresh), own.predict(weights, table(50, 3))[:, 1], rtol=1e-6, atol=1e-6)
     assert own.export_model(weights, format) == own.export_model(weights, format)
 
 
@@ -221,6 +221,6 @@ def test_onnx_says_the_same(classes: int) -> None:
     onnx.checker.check_model(onnx.load_from_string(written))
     fresh = table(300, 8, missing=0.3)
     found = onnxruntime.InferenceSession(written).run(None, {"input": fresh})
-    np.testing.assert_allclose(found[0], own.predict(weights, fresh), atol=1e-5)
+    np.testing.assert_allclose(found[0], own.predict(weights, fresh), rtol=1e-6, atol=1e-6)
     if classes:
         np.testing.assert_array_equal(found[1], own.predict(weights, fresh, "labels"))

@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from colearn_core.data import PrivateData
-from colearn_core.errors import DataError, ParameterError
+from colearn_core.errors import DataError
 from colearn_core.growing import Grower, Growth, TreeLearner
-from colearn_core.in_hand import Pair, in_hand
+from colearn_core.in_hand import Pair, Triple, in_hand
 from colearn_core.parameters import checked
 from colearn_core.weights import Weights
 
@@ -20,8 +20,6 @@ from . import settings as kinds
 from .grower import LARGEST, XGBoostGrower
 from .library import xgboost
 from .native import booster_of
-
-Triple = tuple[ArrayLike, ArrayLike, ArrayLike]
 
 
 class XGBoostLearner(TreeLearner):
@@ -47,9 +45,6 @@ class XGBoostLearner(TreeLearner):
     grower: XGBoostGrower
     export_formats = ("ubj", "json", *TreeLearner.export_formats)
 
-    labels: NDArray[Any] | None
-    """The labels behind the class numbers; None for regression."""
-
     def __init__(
         self,
         train: Pair | Triple,
@@ -70,7 +65,7 @@ class XGBoostLearner(TreeLearner):
         growth = {f.name: settings.pop(f.name) for f in fields(Growth) if f.name in settings}
         make = kinds.regressor if regression else kinds.classifier
         own = checked(make, settings, "XGBoostLearner", ("data",))
-        self._set_up(
+        self._begin(
             make(held.data, **own),
             held.data,
             Growth(**checked(Growth, growth, "XGBoostLearner")),
@@ -78,34 +73,18 @@ class XGBoostLearner(TreeLearner):
             held.labels,
         )
 
-    @classmethod
-    def of(
-        cls, grower: Grower, data: PrivateData, growth: Growth, sample_weight: NDArray[Any] | None = None
-    ) -> XGBoostLearner:
-        """A learner for data that an experiment has divided: targets are class numbers already."""
-        learner = cls.__new__(cls)
-        labels = np.array(data.task.classes) if data.task.classes else None
-        learner._set_up(grower, data, growth, sample_weight, labels)
-        return learner
-
-    def _set_up(
+    def _begin(
         self,
         grower: Grower,
         data: PrivateData,
         growth: Growth,
         sample_weight: NDArray[Any] | None,
-        labels: NDArray[Any] | None,
+        labels: NDArray[Any] | None = None,
     ) -> None:
-        if len(data.task.classes) == 1:
-            raise ParameterError(
-                f"there's only one class, {data.task.classes[0]!r}",
-                hint="Pass all labels in the group: XGBoostLearner(..., classes=[...]).",
-            )
         largest = 0.0 if data.task.classes else float(np.abs(data.train.y).max(initial=0))
         if largest > LARGEST:
             raise DataError(f"train targets are too large for single precision, up to {largest:g}")
-        super().__init__(grower, data, growth, sample_weight)
-        self.labels = labels
+        super()._begin(grower, data, growth, sample_weight, labels)
 
     def booster(self, weights: Weights) -> xgboost.Booster:
         """An XGBoost booster that predicts as the model with these weights: for SHAP values, plots, or more training.

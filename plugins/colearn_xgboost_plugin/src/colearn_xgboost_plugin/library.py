@@ -8,6 +8,6 @@ except ModuleNotFoundError as error:
     if error.name != "xgboost":
         raise
     raise ImportError(
-        "XGBoost isn't installed. Two distributions bring it: `pip install xgboost-cpu` (20 MB), "
-        "or `pip install xgboost`, which brings several hundred MB of GPU libraries along."
+        "XGBoost isn't installed. Two distributions bring it: `pip install xgboost-cpu` (19 MB), "
+        "or `pip install xgboost`, which takes 697 MB with its GPU libraries."
     ) from error
