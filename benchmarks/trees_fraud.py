@@ -6,7 +6,7 @@ the area under the ROC curve and the average precision on the test set, in per c
 (here: its second class or not) are divided at random, a quarter being the common test set; means over 10 seeds.
 
 The columns are those of ``trees_tables.py``; *alone* is the mean of the parties, *best alone* the best of them, judged
-by the test set. Takes some minutes.
+by the test set. Takes two minutes of one core.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ kept for the vote, the others on all; *bagged, 85 %* shows what that costs. *no 
 
 Federated baselines publish such figures for a9a, cod-rna, ijcnn1 and abalone (``PUBLISHED``), which no package ships
 whole; so compare how far each falls behind its own pooled model, and what more parties cost. A few tables only:
-``python benchmarks/trees_tables.py phoneme marketing``. Takes some ten minutes.
+``python benchmarks/trees_tables.py phoneme marketing``. Takes six minutes of one core.
 """
 
 from __future__ import annotations
