@@ -168,7 +168,7 @@ def gradient_boosting_classifier(
     max_depth: Depth = 3,
     min_samples_leaf: LeafSamples = 1,
     max_features: Features = None,
-    subsample: Subsample = 1.0,
+    subsample: Subsample = 0.8,
     class_weight: ClassWeight = None,
 ) -> Grower:
     """Gradient boosting (Friedman 2001) that classifies; codes of categories count as quantities."""
@@ -194,7 +194,7 @@ def hist_gradient_boosting_classifier(
     max_depth: Depth = None,
     min_samples_leaf: LeafSamples = 5,
     l2_regularization: Annotated[float, Ge(0), "Added to the curvature of each leaf"] = 0.0,
-    max_features: Annotated[float, Gt(0), Le(1), "Share of the features tried at a split"] = 1.0,
+    max_features: Annotated[float, Gt(0), Le(1), "Share of the features tried at a split"] = 0.8,
     max_bins: Bins = 255,
     class_weight: ClassWeight = None,
 ) -> Grower:
@@ -227,7 +227,7 @@ def gradient_boosting_regressor(
     max_depth: Depth = 3,
     min_samples_leaf: LeafSamples = 1,
     max_features: Features = None,
-    subsample: Subsample = 1.0,
+    subsample: Subsample = 0.8,
 ) -> Grower:
     """Gradient boosting (Friedman 2001) that predicts values; codes of categories count as quantities."""
     _check_task(data, "GradientBoostingRegressor")
@@ -252,7 +252,7 @@ def hist_gradient_boosting_regressor(
     max_depth: Depth = None,
     min_samples_leaf: LeafSamples = 5,
     l2_regularization: Annotated[float, Ge(0), "Added to the curvature of each leaf"] = 0.0,
-    max_features: Annotated[float, Gt(0), Le(1), "Share of the features tried at a split"] = 1.0,
+    max_features: Annotated[float, Gt(0), Le(1), "Share of the features tried at a split"] = 0.8,
     max_bins: Bins = 255,
 ) -> Grower:
     """Gradient boosting on histograms that predicts values; takes missing values and codes of categories."""

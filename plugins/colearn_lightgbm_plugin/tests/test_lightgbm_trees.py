@@ -98,7 +98,7 @@ def test_thresholds_part_neighbouring_singles_as_the_booster_does() -> None:
 
 @pytest.mark.parametrize("classes", [0, 2, 4])
 def test_new_trees_correct_the_accepted_ones(classes: int) -> None:
-    own = learner(classes, 400)
+    own = learner(classes, 400, rounds=2)
     losses = [own.test_weights(trained(own, n), "vote").value for n in (1, 3, 5)]
     assert losses == sorted(losses, reverse=True)
     once, more = (own.forest(trained(own, n)) for n in (3, 4))
@@ -107,7 +107,7 @@ def test_new_trees_correct_the_accepted_ones(classes: int) -> None:
 
 @pytest.mark.parametrize("classes", [0, 2, 4])
 def test_the_first_trees_correct_the_constant_that_the_model_begins_with(classes: int) -> None:
-    own = learner(classes)
+    own = learner(classes, bagging_fraction=1.0)
     first = own.forest(trained(own, 1))
     begin, new = first.take(slice(own.grower.outputs)), first.take(slice(own.grower.outputs, None))
     margins = np.zeros((120, own.grower.outputs))

@@ -131,7 +131,7 @@ def test_importance_is_that_of_the_library() -> None:
 
 
 def test_sums_are_the_same_as_continuing_in_the_library() -> None:
-    own = learner(0, rounds=1, learning_rate=0.5)
+    own = learner(0, rounds=1, subsample=1.0, learning_rate=0.5)
     start = trained(own, 1)
     proposed = own.propose_weights(start, np.random.default_rng(5)).weights
     x, y = own.data.train.x.astype(np.float32), own.data.train.y

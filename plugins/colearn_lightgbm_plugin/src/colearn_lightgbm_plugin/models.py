@@ -22,7 +22,7 @@ class Boosting:
 
     rounds: Annotated[
         int, Ge(1), "Rounds of boosting for a proposal; each adds a tree, or one for each of 3 or more classes"
-    ] = 2
+    ] = 5
     learning_rate: Annotated[float, Gt(0), "By which each tree's values are multiplied"] = 0.2
     num_leaves: Annotated[int, Ge(2), Le(131072), "Most leaves of a tree"] = 31
     max_depth: Annotated[int, Ge(1), Le(DEEPEST), "Most splits from root to leaf"] = DEEPEST
@@ -33,7 +33,7 @@ class Boosting:
     lambda_l2: Annotated[float, Ge(0), "L2 penalty on leaf values"] = 1.0
     cat_l2: Annotated[float, Ge(0), "L2 penalty on leaf values besides, for splits by sets of categories"] = 1.0
     min_gain_to_split: Annotated[float, Ge(0), "Least gain of a split"] = 0.0
-    bagging_fraction: Annotated[float, Gt(0), Le(1), "Share of the samples that each round sees"] = 1.0
+    bagging_fraction: Annotated[float, Gt(0), Le(1), "Share of the samples that each round sees"] = 0.8
     feature_fraction: Annotated[float, Gt(0), Le(1), "Share of the features that each tree sees"] = 1.0
     max_bin: Annotated[int, Ge(2), "Values of a feature that are told apart"] = 255
 
