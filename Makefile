@@ -32,7 +32,7 @@ format: $(VENV)/dev     ## put the code into form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/dev      ## all benchmarks but those on MNIST (about 25 minutes)
+bench: $(VENV)/dev      ## all benchmarks but those on MNIST and fetched tables (about 30 minutes)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/fused.py
@@ -46,6 +46,7 @@ bench: $(VENV)/dev      ## all benchmarks but those on MNIST (about 25 minutes)
 	$(BIN)/python benchmarks/keras_rounds.py
 	$(BIN)/python benchmarks/keras_memory.py
 	$(BIN)/python benchmarks/keras_private.py
+	$(BIN)/python benchmarks/trees_rounds.py
 
 wheels: $(VENV)/dev     ## build every wheel, and run the tests of the core and one plugin against them
 	$(BIN)/python tests/wheel_check.py
