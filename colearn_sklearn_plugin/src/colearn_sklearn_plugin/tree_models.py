@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
@@ -35,249 +38,187 @@ Smoothing = Annotated[float, Ge(0), "Samples, of all classes alike, that each le
 ClassWeight = Annotated[Literal["balanced"] | None, "balanced: each class weighs the same in a learner's training"]
 Bins = Annotated[int, Ge(2), Le(255), "Values of a feature that are told apart; also the most categories"]
 
+Make = Callable[..., Any]
 grows = sharing(ForestGrowth, "learner")
 
 
+@dataclass(frozen=True)
+class Tree:
+    """The parameters of all averaged trees."""
+
+    max_depth: Depth = None
+    min_samples_leaf: LeafSamples = 1
+    max_features: Features = None
+
+    def grower(self, data: PrivateData, made: tuple[Make, float]) -> Grower:
+        """A grower of what is made with these parameters, and of so much smoothing."""
+        make, smoothing = made
+        return Bagging.of(make(**asdict(self)), data.train.x.shape[1], len(data.task.classes), smoothing)
+
+
+@dataclass(frozen=True)
+class ForClasses:
+    """The parameters of averaged trees that classify."""
+
+    criterion: Gini = "gini"
+    class_weight: ClassWeight = None
+    smoothing: Smoothing = 1.0
+
+    def tree(self, data: PrivateData, make: Make) -> tuple[Make, float]:
+        return partial(make, criterion=self.criterion, class_weight=self.class_weight), self.smoothing
+
+
+@dataclass(frozen=True)
+class ForValues:
+    """The parameters of averaged trees that predict values."""
+
+    criterion: Errors = "squared_error"
+
+    def tree(self, data: PrivateData, make: Make) -> tuple[Make, float]:
+        return partial(make, criterion=self.criterion), 0.0
+
+
 @grows
-def random_forest_classifier(
-    data: PrivateData,
-    trees: Trees = 10,
-    max_depth: Depth = None,
-    min_samples_leaf: LeafSamples = 1,
-    max_features: Features = "sqrt",
-    criterion: Gini = "gini",
-    class_weight: ClassWeight = None,
-    smoothing: Smoothing = 1.0,
-) -> Grower:
+@sharing(Tree, "grower", max_features="sqrt")
+@sharing(ForClasses, "tree")
+def random_forest_classifier(data: PrivateData, trees: Trees = 10) -> Make:
     """A random forest (Breiman 2001) that classifies; codes of categories count as quantities."""
-    estimator = RandomForestClassifier(
-        n_estimators=trees,
-        max_depth=max_depth,
-        min_samples_leaf=min_samples_leaf,
-        max_features=max_features,
-        criterion=criterion,
-        class_weight=class_weight,
-    )
-    return _bagging(estimator, data, smoothing)
+    return partial(RandomForestClassifier, n_estimators=trees)
 
 
 @grows
-def random_forest_regressor(
-    data: PrivateData,
-    trees: Trees = 10,
-    max_depth: Depth = None,
-    min_samples_leaf: LeafSamples = 1,
-    max_features: Features = 1.0,
-    criterion: Errors = "squared_error",
-) -> Grower:
+@sharing(Tree, "grower", max_features=1.0)
+@sharing(ForValues, "tree")
+def random_forest_regressor(data: PrivateData, trees: Trees = 10) -> Make:
     """A random forest (Breiman 2001) that predicts values; codes of categories count as quantities."""
-    estimator = RandomForestRegressor(
-        n_estimators=trees,
-        max_depth=max_depth,
-        min_samples_leaf=min_samples_leaf,
-        max_features=max_features,
-        criterion=criterion,
-    )
-    return _bagging(estimator, data)
+    return partial(RandomForestRegressor, n_estimators=trees)
 
 
 @grows
-def extra_trees_classifier(
-    data: PrivateData,
-    trees: Trees = 10,
-    max_depth: Depth = None,
-    min_samples_leaf: LeafSamples = 1,
-    max_features: Features = "sqrt",
-    criterion: Gini = "gini",
-    class_weight: ClassWeight = None,
-    smoothing: Smoothing = 1.0,
-) -> Grower:
+@sharing(Tree, "grower", max_features="sqrt")
+@sharing(ForClasses, "tree")
+def extra_trees_classifier(data: PrivateData, trees: Trees = 10) -> Make:
     """Extremely randomised trees (Geurts et al. 2006) that classify; codes of categories count as quantities."""
-    estimator = ExtraTreesClassifier(
-        n_estimators=trees,
-        max_depth=max_depth,
-        min_samples_leaf=min_samples_leaf,
-        max_features=max_features,
-        criterion=criterion,
-        class_weight=class_weight,
-    )
-    return _bagging(estimator, data, smoothing)
+    return partial(ExtraTreesClassifier, n_estimators=trees)
 
 
 @grows
-def extra_trees_regressor(
-    data: PrivateData,
-    trees: Trees = 10,
-    max_depth: Depth = None,
-    min_samples_leaf: LeafSamples = 1,
-    max_features: Features = 1.0,
-    criterion: Errors = "squared_error",
-) -> Grower:
+@sharing(Tree, "grower", max_features=1.0)
+@sharing(ForValues, "tree")
+def extra_trees_regressor(data: PrivateData, trees: Trees = 10) -> Make:
     """Extremely randomised trees (Geurts et al. 2006) that predict values; codes of categories count as quantities."""
-    estimator = ExtraTreesRegressor(
-        n_estimators=trees,
-        max_depth=max_depth,
-        min_samples_leaf=min_samples_leaf,
-        max_features=max_features,
-        criterion=criterion,
-    )
-    return _bagging(estimator, data)
+    return partial(ExtraTreesRegressor, n_estimators=trees)
 
 
 @grows
-def decision_tree_classifier(
-    data: PrivateData,
-    max_depth: Depth = None,
-    min_samples_leaf: LeafSamples = 1,
-    max_features: Features = None,
-    criterion: Gini = "gini",
-    class_weight: ClassWeight = None,
-    smoothing: Smoothing = 1.0,
-) -> Grower:
+@sharing(Tree, "grower")
+@sharing(ForClasses, "tree")
+def decision_tree_classifier(data: PrivateData) -> Make:
     """One decision tree a proposal, averaged with the accepted ones, that classifies."""
-    estimator = DecisionTreeClassifier(
-        max_depth=max_depth,
-        min_samples_leaf=min_samples_leaf,
-        max_features=max_features,
-        criterion=criterion,
-        class_weight=class_weight,
-    )
-    return _bagging(estimator, data, smoothing)
+    make: Make = DecisionTreeClassifier
+    return make
 
 
 @grows
-def decision_tree_regressor(
-    data: PrivateData,
-    max_depth: Depth = None,
-    min_samples_leaf: LeafSamples = 1,
-    max_features: Features = None,
-    criterion: Errors = "squared_error",
-) -> Grower:
+@sharing(Tree, "grower")
+@sharing(ForValues, "tree")
+def decision_tree_regressor(data: PrivateData) -> Make:
     """One decision tree a proposal, averaged with the accepted ones, that predicts values."""
-    estimator = DecisionTreeRegressor(
-        max_depth=max_depth, min_samples_leaf=min_samples_leaf, max_features=max_features, criterion=criterion
-    )
-    return _bagging(estimator, data)
+    make: Make = DecisionTreeRegressor
+    return make
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """The parameters of gradient boosting, for classes and for values."""
+
+    iterations: Iterations = 10
+    learning_rate: Rate = 0.1
+    max_depth: Depth = 3
+    min_samples_leaf: LeafSamples = 1
+    max_features: Features = None
+    subsample: Subsample = 0.8
+
+    def grower(self, data: PrivateData, class_weight: ClassWeight) -> Grower:
+        tree = {
+            "max_depth": depth(self.max_depth),
+            "min_samples_leaf": self.min_samples_leaf,
+            "max_features": self.max_features,
+        }
+        return GradientBoosting(
+            data.train.x.shape[1],
+            len(data.task.classes),
+            self.iterations,
+            self.learning_rate,
+            class_weight,
+            self.subsample,
+            settings(tree),
+        )
+
+
+@dataclass(frozen=True)
+class BoostedOnHistograms:
+    """The parameters of gradient boosting on histograms, for classes and for values."""
+
+    iterations: Iterations = 10
+    learning_rate: Rate = 0.1
+    max_leaf_nodes: Annotated[Annotated[int, Ge(2)] | None, "Most leaves of a tree"] = 31
+    max_depth: Depth = None
+    min_samples_leaf: LeafSamples = 5
+    l2_regularization: Annotated[float, Ge(0), "Added to the curvature of each leaf"] = 0.0
+    max_features: Annotated[float, Gt(0), Le(1), "Share of the features tried at a split"] = 0.8
+    max_bins: Bins = 255
+
+    def grower(self, data: PrivateData, class_weight: ClassWeight) -> Grower:
+        tree = {
+            "max_leaf_nodes": self.max_leaf_nodes,
+            "max_depth": depth(self.max_depth),
+            "min_samples_leaf": self.min_samples_leaf,
+            "max_features": self.max_features,
+        }
+        return HistGradientBoosting(
+            data.train.x.shape[1],
+            len(data.task.classes),
+            self.iterations,
+            self.learning_rate,
+            class_weight,
+            self.l2_regularization,
+            self.max_bins,
+            data.task.categorical,
+            settings(tree),
+        )
 
 
 @grows
-def gradient_boosting_classifier(
-    data: PrivateData,
-    iterations: Iterations = 10,
-    learning_rate: Rate = 0.1,
-    max_depth: Depth = 3,
-    min_samples_leaf: LeafSamples = 1,
-    max_features: Features = None,
-    subsample: Subsample = 0.8,
-    class_weight: ClassWeight = None,
-) -> Grower:
+@sharing(Boosted, "grower")
+def gradient_boosting_classifier(data: PrivateData, class_weight: ClassWeight = None) -> ClassWeight:
     """Gradient boosting (Friedman 2001) that classifies; codes of categories count as quantities."""
     _check_task(data, "GradientBoostingClassifier")
-    tree = {"max_depth": depth(max_depth), "min_samples_leaf": min_samples_leaf, "max_features": max_features}
-    return GradientBoosting(
-        data.train.x.shape[1],
-        len(data.task.classes),
-        iterations,
-        learning_rate,
-        class_weight,
-        subsample,
-        settings(tree),
-    )
+    return class_weight
 
 
 @grows
-def hist_gradient_boosting_classifier(
-    data: PrivateData,
-    iterations: Iterations = 10,
-    learning_rate: Rate = 0.1,
-    max_leaf_nodes: Annotated[Annotated[int, Ge(2)] | None, "Most leaves of a tree"] = 31,
-    max_depth: Depth = None,
-    min_samples_leaf: LeafSamples = 5,
-    l2_regularization: Annotated[float, Ge(0), "Added to the curvature of each leaf"] = 0.0,
-    max_features: Annotated[float, Gt(0), Le(1), "Share of the features tried at a split"] = 0.8,
-    max_bins: Bins = 255,
-    class_weight: ClassWeight = None,
-) -> Grower:
-    """Gradient boosting on histograms that classifies; takes missing values and codes of categories."""
-    _check_task(data, "HistGradientBoostingClassifier")
-    tree = {
-        "max_leaf_nodes": max_leaf_nodes,
-        "max_depth": depth(max_depth),
-        "min_samples_leaf": min_samples_leaf,
-        "max_features": max_features,
-    }
-    return HistGradientBoosting(
-        data.train.x.shape[1],
-        len(data.task.classes),
-        iterations,
-        learning_rate,
-        class_weight,
-        l2_regularization,
-        max_bins,
-        data.task.categorical,
-        settings(tree),
-    )
-
-
-@grows
-def gradient_boosting_regressor(
-    data: PrivateData,
-    iterations: Iterations = 10,
-    learning_rate: Rate = 0.1,
-    max_depth: Depth = 3,
-    min_samples_leaf: LeafSamples = 1,
-    max_features: Features = None,
-    subsample: Subsample = 0.8,
-) -> Grower:
+@sharing(Boosted, "grower")
+def gradient_boosting_regressor(data: PrivateData) -> ClassWeight:
     """Gradient boosting (Friedman 2001) that predicts values; codes of categories count as quantities."""
     _check_task(data, "GradientBoostingRegressor")
-    tree = {"max_depth": depth(max_depth), "min_samples_leaf": min_samples_leaf, "max_features": max_features}
-    return GradientBoosting(
-        data.train.x.shape[1],
-        len(data.task.classes),
-        iterations,
-        learning_rate,
-        None,
-        subsample,
-        settings(tree),
-    )
+    return None
 
 
 @grows
-def hist_gradient_boosting_regressor(
-    data: PrivateData,
-    iterations: Iterations = 10,
-    learning_rate: Rate = 0.1,
-    max_leaf_nodes: Annotated[Annotated[int, Ge(2)] | None, "Most leaves of a tree"] = 31,
-    max_depth: Depth = None,
-    min_samples_leaf: LeafSamples = 5,
-    l2_regularization: Annotated[float, Ge(0), "Added to the curvature of each leaf"] = 0.0,
-    max_features: Annotated[float, Gt(0), Le(1), "Share of the features tried at a split"] = 0.8,
-    max_bins: Bins = 255,
-) -> Grower:
+@sharing(BoostedOnHistograms, "grower")
+def hist_gradient_boosting_classifier(data: PrivateData, class_weight: ClassWeight = None) -> ClassWeight:
+    """Gradient boosting on histograms that classifies; takes missing values and codes of categories."""
+    _check_task(data, "HistGradientBoostingClassifier")
+    return class_weight
+
+
+@grows
+@sharing(BoostedOnHistograms, "grower")
+def hist_gradient_boosting_regressor(data: PrivateData) -> ClassWeight:
     """Gradient boosting on histograms that predicts values; takes missing values and codes of categories."""
     _check_task(data, "HistGradientBoostingRegressor")
-    tree = {
-        "max_leaf_nodes": max_leaf_nodes,
-        "max_depth": depth(max_depth),
-        "min_samples_leaf": min_samples_leaf,
-        "max_features": max_features,
-    }
-    return HistGradientBoosting(
-        data.train.x.shape[1],
-        len(data.task.classes),
-        iterations,
-        learning_rate,
-        None,
-        l2_regularization,
-        max_bins,
-        data.task.categorical,
-        settings(tree),
-    )
-
-
-def _bagging(estimator: Any, data: PrivateData, smoothing: float = 0.0) -> Grower:
-    return Bagging.of(estimator, data.train.x.shape[1], len(data.task.classes), smoothing)
+    return None
 
 
 def _check_task(data: PrivateData, title: str) -> None:

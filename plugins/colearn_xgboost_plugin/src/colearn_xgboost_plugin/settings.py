@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from colearn_core.data import PrivateData
 from colearn_core.errors import DataError, ParameterError
+from colearn_core.parameters import sharing
 from colearn_core.trees import DEEPEST
 
 from .grower import XGBoostGrower
@@ -34,100 +36,66 @@ MOST_CODES = 65_536
 """How many categories a feature may have: each split by a set carries a bit for each code up to its highest."""
 
 
+@dataclass(frozen=True)
+class Boosting:
+    """The parameters of both components, named as XGBoost names them."""
+
+    rounds: Rounds = 5
+    learning_rate: Rate = 0.2
+    max_depth: Depth = 6
+    min_child_weight: ChildWeight = 1.0
+    reg_lambda: L2 = 1.0
+    reg_alpha: L1 = 0.0
+    gamma: Gamma = 0.0
+    subsample: Subsample = 0.8
+    colsample_bytree: Columns = 1.0
+    max_bin: Bins = 256
+    tree_method: Method = "hist"
+    max_cat_to_onehot: OneHot = 4
+    threads: Threads = 1
+
+    def grower(self, data: PrivateData, more: dict[str, Any]) -> XGBoostGrower:
+        """A grower by these parameters and more."""
+        x, task = data.train.x, data.task
+        if x.ndim != 2:
+            raise ParameterError(
+                f"trees can't learn a task with samples of shape {list(x.shape[1:])}: they take tables"
+            )
+        if task.categorical and self.tree_method == "exact":
+            raise ParameterError("tree_method = 'exact' takes no categories", hint="Take hist or approx.")
+        for feature in task.categorical:
+            _check_codes(feature, x)
+        parameters = asdict(self) | more
+        rounds, threads = parameters.pop("rounds"), parameters.pop("threads")
+        return XGBoostGrower(
+            x.shape[1],
+            len(task.classes),
+            rounds,
+            tuple(task.categorical),
+            tuple(sorted(parameters.items())),
+            threads,
+        )
+
+
+@sharing(Boosting, "grower")
 def classifier(
     data: PrivateData,
-    rounds: Rounds = 5,
-    learning_rate: Rate = 0.2,
-    max_depth: Depth = 6,
-    min_child_weight: ChildWeight = 1.0,
-    reg_lambda: L2 = 1.0,
-    reg_alpha: L1 = 0.0,
-    gamma: Gamma = 0.0,
-    subsample: Subsample = 0.8,
-    colsample_bytree: Columns = 1.0,
-    max_bin: Bins = 256,
-    tree_method: Method = "hist",
-    max_cat_to_onehot: OneHot = 4,
-    threads: Threads = 1,
     scale_pos_weight: Annotated[float, Gt(0), "Weight of the second of two classes"] = 1.0,
-) -> XGBoostGrower:
+) -> dict[str, Any]:
     """Gradient-boosted trees (Chen and Guestrin 2016) that classify."""
     if not data.task.classes:
         raise ParameterError("xgboost.classifier can't learn a regression task", hint="Take xgboost.regressor.")
     if scale_pos_weight != 1 and len(data.task.classes) != 2:
         raise ParameterError(f"scale_pos_weight is for two classes, not {len(data.task.classes)}")
-    return _grower(
-        data,
-        rounds,
-        threads,
-        learning_rate=learning_rate,
-        max_depth=max_depth,
-        min_child_weight=min_child_weight,
-        reg_lambda=reg_lambda,
-        reg_alpha=reg_alpha,
-        gamma=gamma,
-        subsample=subsample,
-        colsample_bytree=colsample_bytree,
-        max_bin=max_bin,
-        tree_method=tree_method,
-        max_cat_to_onehot=max_cat_to_onehot,
-        **({"scale_pos_weight": scale_pos_weight} if scale_pos_weight != 1 else {}),
-    )
+    return {"scale_pos_weight": scale_pos_weight} if scale_pos_weight != 1 else {}
 
 
-def regressor(
-    data: PrivateData,
-    rounds: Rounds = 5,
-    learning_rate: Rate = 0.2,
-    max_depth: Depth = 6,
-    min_child_weight: ChildWeight = 1.0,
-    reg_lambda: L2 = 1.0,
-    reg_alpha: L1 = 0.0,
-    gamma: Gamma = 0.0,
-    subsample: Subsample = 0.8,
-    colsample_bytree: Columns = 1.0,
-    max_bin: Bins = 256,
-    tree_method: Method = "hist",
-    max_cat_to_onehot: OneHot = 4,
-    threads: Threads = 1,
-) -> XGBoostGrower:
+@sharing(Boosting, "grower")
+def regressor(data: PrivateData) -> dict[str, Any]:
     """Gradient-boosted trees (Chen and Guestrin 2016) that predict values, by the squared error."""
     if data.task.classes:
         raise ParameterError("xgboost.regressor can't learn a classification task", hint="Take xgboost.classifier.")
-    return _grower(
-        data,
-        rounds,
-        threads,
-        learning_rate=learning_rate,
-        max_depth=max_depth,
-        min_child_weight=min_child_weight,
-        reg_lambda=reg_lambda,
-        reg_alpha=reg_alpha,
-        gamma=gamma,
-        subsample=subsample,
-        colsample_bytree=colsample_bytree,
-        max_bin=max_bin,
-        tree_method=tree_method,
-        max_cat_to_onehot=max_cat_to_onehot,
-    )
-
-
-def _grower(data: PrivateData, rounds: int, threads: int, **parameters: Any) -> XGBoostGrower:
-    x = data.train.x
-    if x.ndim != 2:
-        raise ParameterError(f"trees can't learn a task with samples of shape {list(x.shape[1:])}: they take tables")
-    if data.task.categorical and parameters["tree_method"] == "exact":
-        raise ParameterError("tree_method = 'exact' takes no categories", hint="Take hist or approx.")
-    for feature in data.task.categorical:
-        _check_codes(feature, x)
-    return XGBoostGrower(
-        x.shape[1],
-        len(data.task.classes),
-        rounds,
-        tuple(data.task.categorical),
-        tuple(sorted(parameters.items())),
-        threads,
-    )
+    return {}
 
 
 def _check_codes(feature: int, x: NDArray[Any]) -> None:
