@@ -38,7 +38,7 @@ def main() -> None:
         python = folder / "venv" / "bin" / "python"
         wheels = sorted((folder / "dist").glob("*.whl"))
         pip = (python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", ROOT / "constraints.txt")
-        run(*pip, *wheels, "pytest", "hypothesis", "pyarrow")
+        run(*pip, *wheels, "pytest", "hypothesis", "onnx", "onnxruntime", "pyarrow")
         # From another folder, so that nothing is imported from the checkout.
         test = (python, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml")
         colearn = folder / "venv" / "bin" / "colearn"
