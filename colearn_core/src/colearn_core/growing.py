@@ -53,6 +53,9 @@ class Grower(ABC):
         """How many values a leaf has."""
         return 1 if self.boosts else self.outputs
 
+    def check(self, data: PrivateData) -> None:
+        """Raise DataError for a learner's data that no trees can be grown on; by default all will do."""
+
     @abstractmethod
     def grow(self, x: Array, y: Array, sample_weight: Array | None, margins: Array, rng: np.random.Generator) -> Forest:
         """New trees.
@@ -230,6 +233,7 @@ class TreeLearner(Learner):
         self.vote_metric = metric_for(growth.vote_metric, grower.classes or None, "log_loss")
         self.test_metric = metric_for(growth.test_metric, grower.classes or None, "accuracy")
         self._features = {part: _features(part, getattr(data, part).x, grower.features) for part in ("train", *PARTS)}
+        grower.check(data)
         self._margins = {part: Margins(x, grower.outputs) for part, x in self._features.items()}
         self._held: tuple[Weights, Forest] | None = None
         self.labels = np.array(classes) if labels is None and classes else labels

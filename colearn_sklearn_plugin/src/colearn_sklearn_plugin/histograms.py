@@ -47,6 +47,9 @@ class HistGradientBoosting(Boosting):
     def l2(self) -> float:
         return self.l2_regularization
 
+    def check(self, data: PrivateData) -> None:
+        _check_codes(data, self.categorical, self.max_bins)
+
     def fitter(self, x: Array, rng: np.random.Generator) -> Fitter:
         bins = Bins(x, self.categorical, self.max_bins)
         estimator = HistGradientBoostingRegressor(
@@ -130,7 +133,7 @@ class Bins:
         return goes_left
 
 
-def check_codes(data: PrivateData, categorical: Sequence[int], most: int) -> None:
+def _check_codes(data: PrivateData, categorical: Sequence[int], most: int) -> None:
     """Refuse features that can't be codes of categories.
 
     Raises:

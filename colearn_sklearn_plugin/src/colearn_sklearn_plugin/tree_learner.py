@@ -24,7 +24,7 @@ from colearn_core.weights import Weights
 
 from .boosting import GradientBoosting
 from .forests import Bagging, depth, settings
-from .histograms import HistGradientBoosting, check_codes
+from .histograms import HistGradientBoosting
 from .rebuilding import rebuilt
 
 
@@ -77,18 +77,6 @@ class ForestLearner(TreeLearner):
             np.asarray(weight[0]) if weight else None,
             held.labels,
         )
-
-    def _begin(
-        self,
-        grower: Grower,
-        data: PrivateData,
-        growth: Growth,
-        sample_weight: NDArray[Any] | None,
-        labels: NDArray[Any] | None = None,
-    ) -> None:
-        super()._begin(grower, data, growth, sample_weight, labels)
-        if isinstance(grower, HistGradientBoosting):
-            check_codes(data, grower.categorical, grower.max_bins)
 
     def fitted_estimator(self, weights: Weights) -> Any:
         """A fitted forest of scikit-learn with these trees, with the original labels, for averaged trees only.

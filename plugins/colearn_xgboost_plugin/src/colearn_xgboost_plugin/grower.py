@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colearn_core.errors import Abstention, ParameterError
+from colearn_core.data import PrivateData
+from colearn_core.errors import Abstention, DataError, ParameterError
 from colearn_core.growing import BoostingGrower
 from colearn_core.trees import Forest, grown
 
@@ -39,6 +40,11 @@ class XGBoostGrower(BoostingGrower):
     categorical: tuple[int, ...]
     parameters: tuple[tuple[str, Any], ...]
     threads: int = field(default=1, compare=False)
+
+    def check(self, data: PrivateData) -> None:
+        largest = 0.0 if data.task.classes else float(np.abs(data.train.y).max(initial=0))
+        if largest > LARGEST:
+            raise DataError(f"train targets are too large for single precision, up to {largest:g}")
 
     def grow(self, x: Array, y: Array, sample_weight: Array | None, margins: Array, rng: np.random.Generator) -> Forest:
         begin = [] if margins.any() else [self.constant(y, sample_weight)]

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colearn_core.data import PrivateData
-from colearn_core.errors import DataError
 from colearn_core.growing import Grower, Growth, TreeLearner
 from colearn_core.in_hand import Pair, Triple, in_hand
 from colearn_core.parameters import checked
 from colearn_core.weights import Weights
 
 from . import settings as kinds
-from .grower import LARGEST, XGBoostGrower
+from .grower import XGBoostGrower
 from .library import xgboost
 from .native import booster_of
 
@@ -72,19 +71,6 @@ class XGBoostLearner(TreeLearner):
             np.asarray(weight[0]) if weight else None,
             held.labels,
         )
-
-    def _begin(
-        self,
-        grower: Grower,
-        data: PrivateData,
-        growth: Growth,
-        sample_weight: NDArray[Any] | None,
-        labels: NDArray[Any] | None = None,
-    ) -> None:
-        largest = 0.0 if data.task.classes else float(np.abs(data.train.y).max(initial=0))
-        if largest > LARGEST:
-            raise DataError(f"train targets are too large for single precision, up to {largest:g}")
-        super()._begin(grower, data, growth, sample_weight, labels)
 
     def booster(self, weights: Weights) -> xgboost.Booster:
         """An XGBoost booster that predicts as the model with these weights: for SHAP values, plots, or more training.
