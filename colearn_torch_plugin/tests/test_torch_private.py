@@ -488,7 +488,7 @@ def test_a_killed_process_never_spends_unrecorded_and_pays_once_for_what_it_repe
             assert len(kept) >= used[str(number)] / 5  # whatever was begun is in the journal
             told = sum(m.steps for m in recorded[number - 1].mechanisms)
             assert told <= 5 * len(kept)
-        reached.append(len(kept))
+        reached.append(len(Journal(shared / "learner-0.jsonl").entries))  # killed within a round, it may lead the rest
     assert reached == sorted(reached)
 
     whole = tmp_path / "whole"
