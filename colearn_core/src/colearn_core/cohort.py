@@ -7,17 +7,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import Abstention, ConfigError
+from .errors import Abstention, ConfigError, UsageError
 from .learner import Learner, Proposal
 from .metrics import Metric
 from .privacy import Spent
 from .scores import Part, Scores
 from .streams import Streams
+from .voting import Ballots
 from .weights import Weights
+
+if TYPE_CHECKING:
+    from .proposing import Candidate
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +62,21 @@ class Cohort(ABC):
     @abstractmethod
     def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
         """Have all learners score all candidates on their ``vote`` or ``test`` data."""
+
+    def test_samples(self, candidates: Sequence[Weights]) -> Scores:
+        """Have all learners score all candidates on their ``vote`` data, with the score of each sample.
+
+        Raises:
+            UsageError: this kind of cohort can't.
+        """
+        raise UsageError(
+            f"{type(self).__name__} gives no scores of single samples, which the voting policy goes by",
+            hint="Take another voting policy or another runtime.",
+        )
+
+    def cast(self, ballots: Ballots, candidates: Sequence[Candidate], round: int, streams: Streams) -> Ballots:
+        """What the learners publish, of the ballots that the policy makes of their scores: by default just that."""
+        return ballots
 
     @abstractmethod
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:

@@ -101,7 +101,8 @@ class Experiment:
     def standing(self) -> Standing:
         """The weights in force and everyone's scores of them."""
         if self._standing is None:
-            self._standing = begin(self.cohort, self.streams, self._initial)
+            self._standing = begin(self.cohort, self.streams, self._initial, self.policy.looks_closer)
+            self.policy = self.policy.among(self._standing.vote.samples)
         return self._standing
 
     @property
@@ -163,6 +164,8 @@ class Experiment:
                 self.ledger.append(record)
             self._played += 1
             self._standing = record.standing
+            past = record.public
+            self.strategy, self.policy = self.strategy.after(past), self.policy.after(past)
             if observed:
                 self.plugins.notify("colearn_round_finished", experiment=self, record=record)
             yield record

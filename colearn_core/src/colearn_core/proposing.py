@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
 from annotated_types import Ge
 
 from .errors import ParameterError, WeightsError
 from .learner import Proposal
+from .past import PastRound
 from .streams import Streams
 from .weights import Weights, interpolate, median
 
@@ -35,7 +36,8 @@ class Candidate(NamedTuple):
 
 
 class ProposalStrategy(ABC):
-    """Who proposes, and what is put to the vote. It holds parameters, no state."""
+    """Who proposes, and what is put to the vote. It's a value and holds no state; what a strategy learns of past
+    rounds makes another strategy, see :meth:`after`."""
 
     @abstractmethod
     def proposers(self, round: int, learners: int, streams: Streams) -> Sequence[int]:
@@ -43,6 +45,10 @@ class ProposalStrategy(ABC):
 
         Randomness comes from ``streams.generator("proposers", round)`` and nowhere else.
         """
+
+    def after(self, past: PastRound) -> Self:
+        """The strategy for the rounds after this one, such as with other reputations; by default no other."""
+        return self
 
     @abstractmethod
     def candidates(self, base: Weights, proposals: Mapping[int, Proposal], combine: Combine) -> list[Candidate]:

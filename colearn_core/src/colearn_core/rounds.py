@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cohort import Cohort, Proposals
+from .past import PastRound
 from .privacy import Spent
 from .proposing import Candidate, ProposalStrategy
 from .scores import Scores
 from .streams import Streams
-from .voting import ABSTAIN, Decision, Votes, VotingPolicy
+from .voting import ABSTAIN, Ballots, Decision, Votes, VotingPolicy
 from .weights import Weights
 
 
@@ -48,6 +49,7 @@ class RoundRecord(NamedTuple):
         refusals: who of them proposed nothing usable, and why.
         candidates: what was put to the vote.
         votes: values of :class:`~colearn_core.voting.Vote`, shape ``(learners, candidates)``.
+        margins: how much better they find the candidates, of the same shape; None unless the policy asks for it.
         scores: the learners' vote scores of the candidates, of the same shape.
         abstentions: who couldn't score, and why, where it gave a reason.
         decision: the outcome.
@@ -65,10 +67,24 @@ class RoundRecord(NamedTuple):
     decision: Decision
     standing: Standing
     seconds: dict[str, float]
+    margins: NDArray[np.float32] | None = None
 
     @property
     def accepted(self) -> bool:
         return self.decision.accepted
+
+    @property
+    def public(self) -> PastRound:
+        """What everyone knows of the round."""
+        return PastRound(
+            self.round,
+            self.proposers,
+            tuple(c.authors for c in self.candidates),
+            tuple(c.label for c in self.candidates),
+            self.votes,
+            self.decision.leader,
+            self.accepted,
+        )
 
     def __str__(self) -> str:
         outcome = "accepted" if self.accepted else "rejected"
@@ -80,14 +96,18 @@ class RoundRecord(NamedTuple):
         )
 
 
-def begin(cohort: Cohort, streams: Streams, weights: Weights | None = None) -> Standing:
-    """The standing before the first round: initial weights, scored by everyone."""
-    return assess(cohort, cohort.initial_weights(streams.generator("initial")) if weights is None else weights)
+def begin(cohort: Cohort, streams: Streams, weights: Weights | None = None, each: bool = False) -> Standing:
+    """The standing before the first round: initial weights, scored by everyone.
+
+    Args:
+        each: whether the policy looks at the score of each sample.
+    """
+    return assess(cohort, cohort.initial_weights(streams.generator("initial")) if weights is None else weights, each)
 
 
-def assess(cohort: Cohort, weights: Weights) -> Standing:
+def assess(cohort: Cohort, weights: Weights, each: bool = False) -> Standing:
     """Put weights in force: everyone scores them on vote and test data."""
-    return Standing(weights, cohort.test([weights], "vote"), cohort.test([weights], "test"), cohort.spent())
+    return Standing(weights, _voted(cohort, [weights], each), cohort.test([weights], "test"), cohort.spent())
 
 
 def play(
@@ -114,9 +134,10 @@ def play(
     candidates = _candidates(base, proposed, cohort, strategy)
     proposed_at = perf_counter()
 
-    scores = cohort.test([c.weights for c in candidates], "vote")
-    votes = _without_own_vote(policy.votes(standing.vote, scores), candidates)
-    decision = policy.tally(votes)
+    scores = _voted(cohort, [c.weights for c in candidates], policy.looks_closer)
+    ballots = policy.ballots(standing.vote, scores, round, streams)
+    ballots = _without_own_vote(cohort.cast(ballots, candidates, round, streams), candidates)
+    decision = policy.decide(ballots)
     voted_at = perf_counter()
 
     if decision.accepted and decision.leader is not None:
@@ -133,7 +154,8 @@ def play(
         candidates=tuple(
             CandidateRecord(c.label, c.authors, c.weights.digest if digests else None) for c in candidates
         ),
-        votes=votes,
+        votes=ballots.votes,
+        margins=ballots.margins,
         scores=scores.values,
         abstentions=dict(scores.reasons),
         decision=decision,
@@ -154,8 +176,15 @@ def _candidates(base: Weights, proposed: Proposals, cohort: Cohort, strategy: Pr
     return [c for c in found if id(c.weights) in checked or c.weights.finite]
 
 
-def _without_own_vote(votes: Votes, candidates: Sequence[Candidate]) -> Votes:
+def _voted(cohort: Cohort, weights: Sequence[Weights], each: bool) -> Scores:
+    return cohort.test_samples(weights) if each else cohort.test(weights, "vote")
+
+
+def _without_own_vote(ballots: Ballots, candidates: Sequence[Candidate]) -> Ballots:
     """The author of a lone candidate doesn't vote on it, unless there's nobody else."""
-    if len(candidates) == 1 and len(candidates[0].authors) == 1 and len(votes) > 1:
-        votes[candidates[0].authors[0], 0] = ABSTAIN
-    return votes
+    if len(candidates) == 1 and len(candidates[0].authors) == 1 and len(ballots.votes) > 1:
+        author = candidates[0].authors[0]
+        ballots.votes[author, 0] = ABSTAIN
+        if ballots.margins is not None:
+            ballots.margins[author, 0] = np.nan
+    return ballots

@@ -8,14 +8,16 @@ from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
 import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from .errors import ParameterError
+from .past import PastRound
 from .scores import Score, Scores
+from .streams import Streams
 
 Votes = NDArray[np.int8]
 """One ballot per row: a learner's votes (values of :class:`Vote`) on the candidates, one per column."""
@@ -33,6 +35,17 @@ APPROVE, REJECT, ABSTAIN = map(int, (Vote.APPROVE, Vote.REJECT, Vote.ABSTAIN))
 """The values in arrays of votes; looking up an enum's member costs more than a vote."""
 
 _TWICE, _ONE = np.int8(2), np.int8(1)
+
+
+Margins = NDArray[np.float32]
+"""How much better each learner finds each candidate, of the shape of the votes; NaN where it abstains."""
+
+
+class Ballots(NamedTuple):
+    """What the learners publish about the candidates; ``margins`` only where the policy goes by them."""
+
+    votes: Votes
+    margins: Margins | None = None
 
 
 class Decision(NamedTuple):
@@ -56,7 +69,8 @@ class Decision(NamedTuple):
 class VotingPolicy(ABC):
     """The rule of a vote: :meth:`vote` is private to each learner, :meth:`tally` is the same for all.
 
-    A subclass says in :meth:`passes` how many approvals are enough, or overrides either half.
+    A subclass says in :meth:`passes` how many approvals are enough, or overrides either half. It's a value
+    and holds no state; what a policy learns of past rounds makes another policy, see :meth:`after`.
     """
 
     quorum: Annotated[float, Ge(0), Le(1), "Share of all learners that must vote on a candidate"] = 0.5
@@ -72,6 +86,23 @@ class VotingPolicy(ABC):
     def adopts_ties(self) -> bool:
         """Whether a candidate that exactly half of the votes cast approve is adopted; by default not."""
         return False
+
+    @property
+    def looks_closer(self) -> bool:
+        """Whether a vote goes by the score of each sample (``Score.each``), not only by their mean; by default not."""
+        return False
+
+    def among(self, samples: NDArray[np.int64]) -> Self:
+        """The policy for voters that score on so many samples each, shape ``(learners,)``; by default no other.
+
+        Raises:
+            ConfigError: it doesn't fit these voters.
+        """
+        return self
+
+    def after(self, past: PastRound) -> Self:
+        """The policy for the rounds after this one, such as with other reputations; by default no other."""
+        return self
 
     @abstractmethod
     def passes(self, approvals: int, cast: int) -> bool:
@@ -108,6 +139,13 @@ class VotingPolicy(ABC):
             votes[np.isnan(proposed.values)] = ABSTAIN
         return votes
 
+    def ballots(self, current: Scores, proposed: Scores, round: int, streams: Streams) -> Ballots:
+        """What honest learners publish: by default their votes.
+
+        Randomness comes from ``streams.generator("ballot", round, learner)``, a stream of each learner's own.
+        """
+        return Ballots(self.votes(current, proposed))
+
     def _vote_one_by_one(self, current: Scores, proposed: Scores) -> Votes:
         learners, candidates = proposed.values.shape
         better = proposed.metric.greater_is_better
@@ -117,8 +155,12 @@ class VotingPolicy(ABC):
                 votes[i, c] = self.vote(current.score(i, 0), proposed.score(i, c), better)
         return votes
 
+    def decide(self, ballots: Ballots) -> Decision:
+        """Turn what was published into a decision: by default a tally of the votes."""
+        return self.tally(ballots.votes)
+
     def tally(self, votes: Votes) -> Decision:
-        """Turn ballots into a decision; pure, and independent of the order of the ballots.
+        """Turn votes into a decision; pure, and independent of the order of the ballots.
 
         Of the candidates that have a quorum and enough approvals the most approved one wins, of
         equals the first.
