@@ -22,6 +22,7 @@ from colearn_core.voting import (
     APPROVE,
     REJECT,
     Ballots,
+    Count,
     Decision,
     Majority,
     Threshold,
@@ -327,7 +328,7 @@ class BelievesEveryMargin(ScoreMargin):
     def decide(self, ballots: Ballots) -> Decision:
         assert ballots.margins is not None
         typical = np.nan_to_num(ballots.margins, nan=0.0).astype(np.float64).sum(axis=0).tolist()
-        return self.elect(ballots.votes, [margin > 0 for margin in typical], typical)
+        return self.elect(Count.of(ballots.votes), [margin > 0 for margin in typical], typical)
 
 
 class FirstMarginDecidesTies(MedianImprovement):

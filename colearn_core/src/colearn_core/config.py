@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -217,6 +218,7 @@ def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
         raise ParameterError(f"holdout: {error}") from None
     dataset: Dataset = chosen["data"]()
     parts = partition(dataset, splitter, config.learners, holdout, Streams(config.seed))
+    policy.among(np.array([len(part.vote) for part in parts]))  # or an error, before anything is done
     return Prepared(config, dataset, parts, chosen["learner"], strategy, policy, plugins)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .errors import ParameterError
 from .scores import Scores
 from .streams import Streams
-from .voting import ABSTAIN, Ballots, Decision, Margins, VotingPolicy
+from .voting import ABSTAIN, Ballots, Count, Decision, Margins, VotingPolicy
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class GradedPolicy(VotingPolicy):
         columns = [self._counting(column) for column in ballots.margins.T]
         typical = [self.typical(column) if column else -inf for column in columns]
         return self.elect(
-            ballots.votes,
+            Count.of(ballots.votes),
             passing=[margin > 0 for margin in typical],
             merits=typical,
             cast=[len(column) for column in columns],

@@ -67,6 +67,28 @@ class Decision(NamedTuple):
     reason: str
 
 
+class Count(NamedTuple):
+    """The votes of so many learners, counted: approvals, and rejections, of each candidate."""
+
+    learners: int
+    approvals: tuple[int, ...]
+    rejections: tuple[int, ...]
+
+    @property
+    def cast(self) -> list[int]:
+        """How many voted on each candidate."""
+        return [yes + no for yes, no in zip(self.approvals, self.rejections, strict=True)]
+
+    @staticmethod
+    def of(votes: Votes) -> Count:
+        columns = votes.T.tolist()
+        approvals, rejections = (
+            [column.count(APPROVE) for column in columns],
+            [column.count(REJECT) for column in columns],
+        )
+        return Count(len(votes), tuple(approvals), tuple(rejections))
+
+
 @dataclass(frozen=True)
 class VotingPolicy(ABC):
     """The rule of a vote: :meth:`vote` is private to each learner, :meth:`tally` is the same for all.
@@ -186,13 +208,14 @@ class VotingPolicy(ABC):
         Of the candidates that have a quorum and enough approvals the most approved one wins, of
         equals the first.
         """
-        approvals, rejections = counted(votes)
-        passing = [yes + no > 0 and self.passes(yes, yes + no) for yes, no in zip(approvals, rejections, strict=True)]
-        return self.elect(votes, passing, merits=approvals)
+        count = Count.of(votes)
+        cast = count.cast
+        passing = [n > 0 and self.passes(yes, n) for yes, n in zip(count.approvals, cast, strict=True)]
+        return self.elect(count, passing, merits=count.approvals, cast=cast)
 
     def elect(
         self,
-        votes: Votes,
+        count: Count,
         passing: Sequence[bool],
         merits: Sequence[Any],
         cast: Sequence[int] | None = None,
@@ -201,24 +224,22 @@ class VotingPolicy(ABC):
         """The decision when it's known what would pass if it had a quorum, and what is better.
 
         Args:
-            votes: shape ``(learners, candidates)``.
             passing: whether each candidate has enough approval.
             merits: by which the leader is chosen, the greatest one.
-            cast: how many voted on each candidate; by default those with a vote.
+            cast: how many had a say on each candidate; by default those that voted.
             reasons: the outcome of each candidate in words, by default :meth:`told`.
         """
-        approvals, rejections = counted(votes)
-        if not approvals:
+        if not passing:
             return Decision(False, None, (), (), "no candidate")
-        if cast is None:
-            cast = [yes + no for yes, no in zip(approvals, rejections, strict=True)]
-        needed = self.least_voters(len(votes))
+        cast = count.cast if cast is None else cast
+        needed = self.least_voters(count.learners)
         elected = [c for c, passes in enumerate(passing) if passes and cast[c] >= needed]
-        leader = max(elected or range(len(approvals)), key=merits.__getitem__)
-        reason = reasons[leader] if reasons else self.told(approvals[leader], approvals[leader] + rejections[leader])
+        leader = max(elected or range(len(passing)), key=merits.__getitem__)
         if cast[leader] < needed:
-            reason = f"no quorum: {cast[leader]} of {len(votes)} learners voted"
-        return Decision(bool(elected), leader, approvals, rejections, reason)
+            reason = f"no quorum: {cast[leader]} of {count.learners} learners voted"
+        else:
+            reason = reasons[leader] if reasons else self.told(count.approvals[leader], count.cast[leader])
+        return Decision(bool(elected), leader, count.approvals, count.rejections, reason)
 
     def told(self, approvals: int, cast: int) -> str:
         """The outcome in words."""
@@ -227,12 +248,6 @@ class VotingPolicy(ABC):
     def least_voters(self, learners: int) -> int:
         """How many must vote: the quorum's share of all learners, at least one."""
         return _least(self.quorum, learners) or 1
-
-
-def counted(votes: Votes) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Approvals and rejections of each candidate."""
-    columns = votes.T.tolist()
-    return tuple(c.count(APPROVE) for c in columns), tuple(c.count(REJECT) for c in columns)
 
 
 @lru_cache

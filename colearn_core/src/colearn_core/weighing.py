@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .errors import ConfigError, ParameterError
 from .values import changed
-from .voting import APPROVE, REJECT, Decision, Votes, VotingPolicy
+from .voting import APPROVE, REJECT, Count, Decision, Votes, VotingPolicy
 
 Weight = int | Fraction
 """Weights are exact: whether a half is exceeded must not hang on how sums are rounded."""
@@ -45,7 +45,7 @@ class WeighingPolicy(VotingPolicy):
         cast = [yes + _weight(weights, column, REJECT) for yes, column in zip(approving, columns, strict=True)]
         passing = [2 * yes > all_ for yes, all_ in zip(approving, cast, strict=True)]
         reasons = [self._told(column, yes, all_) for column, yes, all_ in zip(columns, approving, cast, strict=True)]
-        return self.elect(votes, passing, merits=approving, reasons=reasons)
+        return self.elect(Count.of(votes), passing, merits=approving, reasons=reasons)
 
     def _told(self, column: list[int], approving: Weight, cast: Weight) -> str:
         heads = self.told(column.count(APPROVE), column.count(APPROVE) + column.count(REJECT))

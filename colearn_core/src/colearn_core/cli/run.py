@@ -164,10 +164,9 @@ def _conclude(watch: Watch, run: Run, found: list[Baseline], folder: RunFolder, 
     h = run.history
     accepted = sum(h.accepted)
     if isfinite(h.vote_epsilon):
-        watch.show(
-            f"Each learner's {sum(h.candidates)} votes have an epsilon of {h.epsilon_of_votes():g} together, or of "
-            f"{h.epsilon_of_votes(DELTA):.3g} with delta {DELTA:g}."
-        )
+        together, less = h.epsilon_of_votes(), h.epsilon_of_votes(DELTA)
+        or_less = f", or of {less:.3g} with delta {DELTA:g}" if less < together else ""
+        watch.show(f"Each learner's {sum(h.candidates)} votes have an epsilon of {together:g} together{or_less}.")
     watch.show(f"\n{accepted} of {len(h.round)} rounds accepted, {sum(h.trainings)} trainings, {run.seconds:.1f} s")
     watch.show(f"Run      {folder.path}")
     if folder.picture_file.exists():
