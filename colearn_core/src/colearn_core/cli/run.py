@@ -50,6 +50,13 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as split.alpha=0.1 (repeatable)."
 )
+@click.option(
+    "--adversaries",
+    multiple=True,
+    metavar="NAME[:WHO]",
+    help="Learners that cheat or fail: how many, or a share, such as sign_flip:0.3 (repeatable).",
+    shell_complete=complete_component("adversaries"),
+)
 @click.option("--baselines", is_flag=True, help="Compare with training alone, pooled, cyclic and averaged.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), help="Where runs go [runs]."
@@ -59,6 +66,7 @@ if TYPE_CHECKING:
 def run(
     file: Path | None,
     settings: tuple[str, ...],
+    adversaries: tuple[str, ...],
     baselines: bool,
     out: Path,
     as_json: bool,
@@ -75,14 +83,16 @@ def run(
     from ..plugins import Plugins
     from ..runs import RunFolder
 
-    prepared = prepare(_config(file, settings, options), Plugins(block=block))
+    prepared = prepare(_config(file, settings, adversaries, options), Plugins(block=block))
     experiment = prepared.experiment()  # whatever is wrong shows before a folder is made
     folder = RunFolder.create(out, prepared.config)
     _play(prepared, experiment, folder, baselines, as_json)
 
 
-def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any]) -> ExperimentConfig:
-    from ..config import SECTIONS, ExperimentConfig, read_toml, with_setting
+def _config(
+    file: Path | None, settings: tuple[str, ...], adversaries: tuple[str, ...], options: dict[str, Any]
+) -> ExperimentConfig:
+    from ..config import SECTIONS, ExperimentConfig, adversary_option, read_toml, with_setting
 
     values = read_toml(file) if file is not None else {}
     for key, value in options.items():
@@ -91,6 +101,8 @@ def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any
             same = key in SECTIONS and isinstance(values.get(key), dict) and values[key].get("name") == value
             if not same:
                 values[key] = value
+    if adversaries:
+        values["adversaries"] = [adversary_option(text) for text in adversaries]
     for setting in settings:
         with_setting(values, setting)
     for key in ("data", "learner"):
@@ -108,6 +120,8 @@ def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_ba
     config = prepared.config
     watch = Watch()
     watch.say(_introduction(prepared))
+    if prepared.adversaries:
+        watch.say(_cast_list(prepared))
     budgets = experiment.cohort.spent().values()
     if budgets:
         watch.say(_promise(budgets))
@@ -179,6 +193,22 @@ def _introduction(prepared: Prepared) -> str:
     )
 
 
+def _cast_list(prepared: Prepared) -> str:
+    """Who plays which adversary."""
+    playing: dict[Any, list[str]] = {}
+    for i, adversary in prepared.adversaries.items():
+        playing.setdefault(adversary, []).append(str(i))
+    told = [
+        f"{one.kind} (learner{'s' if len(who) > 1 else ''} {', '.join(who)}{_vote(one)})"
+        for one, who in playing.items()
+    ]
+    return f"{len(prepared.adversaries)} of the learners are not honest: {'; '.join(told)}."
+
+
+def _vote(adversary: Any) -> str:
+    return "" if adversary.votes == "honest" else f", votes: {adversary.votes}"
+
+
 def _promise(budgets: Collection[Spent]) -> str:
     """What private learners keep to."""
     targets = sorted({(b.target_epsilon, b.delta) for b in budgets})
@@ -207,6 +237,9 @@ def _warnings(prepared: Prepared) -> list[str]:
         found.append(f"{silent} of {prepared.config.learners} learners have too few samples to vote; they abstain.")
     if voters < prepared.policy.quorum * prepared.config.learners:
         found.append(f"the quorum of {prepared.policy.quorum:g} can't be reached: every round will be rejected.")
+    liars = sum(a.votes != "honest" for a in prepared.adversaries.values())
+    if 2 * liars >= prepared.config.learners:
+        found.append(f"{liars} of {prepared.config.learners} learners lie in the vote: they decide, not the others.")
     if prepared.config.learners == 1:
         found.append("a lone learner votes on its own proposals.")
     return found
