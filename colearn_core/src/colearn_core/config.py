@@ -307,14 +307,12 @@ def adversary_option(text: str) -> dict[str, Any]:
     Raises:
         ConfigError: it has another form.
     """
-    name, _, number = text.partition(":")
-    if re.fullmatch(r"\d+", number):
-        return {"name": name, "count": int(number)}
-    if re.fullmatch(r"\d*\.\d+", number):
-        return {"name": name, "share": float(number)}
-    if not name or ":" in text:
+    match = re.fullmatch(r"([^:]+)(?::(?:(\d+)|(\d*\.\d+)))?", text)
+    if not match:
         raise ConfigError(f"{text!r} is no adversary", hint="Write name:count or name:share, such as sign_flip:0.3.")
-    return {"name": name}
+    name, count, share = match.groups()
+    who = {"count": int(count)} if count else {"share": float(share)} if share else {}
+    return {"name": name, **who}
 
 
 def _explained(error: Any) -> str:

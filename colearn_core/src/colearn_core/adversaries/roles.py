@@ -36,6 +36,8 @@ def roles(wanted: Sequence[Wanted], learners: int, streams: Streams) -> dict[int
     for place, one in enumerate(wanted):
         if sum(choice is not None for choice in (one.share, one.count, one.learners)) > 1:
             raise ConfigError(f"{one.title}: give share, count or learners, not several of them")
+        if one.learners is not None and not one.learners:
+            raise ConfigError(f"{one.title}: learners is empty; leave the section out if nobody is to play it")
         for i in one.learners or ():
             if not 0 <= i < learners:
                 raise ConfigError(f"{one.title}: there's no learner {i}; with {learners} they are 0 to {learners - 1}")

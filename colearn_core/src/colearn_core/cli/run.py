@@ -202,7 +202,8 @@ def _cast_list(prepared: Prepared) -> str:
         f"{one.kind} (learner{'s' if len(who) > 1 else ''} {', '.join(who)}{_vote(one)})"
         for one, who in playing.items()
     ]
-    return f"{len(prepared.adversaries)} of the learners are not honest: {'; '.join(told)}."
+    number = len(prepared.adversaries)
+    return f"{number} of the learners {'are' if number > 1 else 'is'} not honest: {'; '.join(told)}."
 
 
 def _vote(adversary: Any) -> str:
