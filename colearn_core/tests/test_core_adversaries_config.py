@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from colearn_core.adversaries import Backdoor, LabelFlip, SignFlip, Wanted, attack_success, roles
+from colearn_core.adversaries import Backdoor, LabelFlip, SignFlip, Slow, Wanted, attack_success, roles
 from colearn_core.baselines import baselines
 from colearn_core.cli import main
 from colearn_core.components import Component
@@ -135,6 +137,16 @@ def test_without_adversaries_a_file_and_a_ledger_say_nothing_of_them() -> None:
     config = prepared().config
     assert "adversaries" not in config.to_toml()
     assert "adversaries" not in config.what_decides()
+
+
+def test_the_section_in_the_documentation_is_taken() -> None:
+    page = Path(__file__).parents[2] / "docs" / "adversaries.md"
+    if not page.is_file():
+        pytest.skip("the documentation isn't part of the distribution")
+    (section,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    found = prepared(*tomllib.loads(section)["adversaries"]).adversaries
+    assert found[0] == Slow(0.1)
+    assert list(found.values()).count(SignFlip(2.0, votes="loyal")) == 3
 
 
 # What comes of it
