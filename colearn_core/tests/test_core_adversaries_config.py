@@ -84,7 +84,10 @@ WRONG: tuple[tuple[list[Any], str], ...] = (
     ([{"name": "sign_flip", "scael": 2}], "adversary 'sign_flip' has no parameter 'scael'"),
     ([{"name": "sign_flip", "scale": -2}], "adversary 'sign_flip'.*scale"),
     ([{"name": "sign_flip", "votes": "never"}], "adversary 'sign_flip': votes = 'never'"),
-    ([{"name": "label_flip", "source": 7, "target": 1}], "source is class 7, but there are 3 classes"),
+    (
+        [{"name": "label_flip", "source": 7, "target": 1}],
+        "adversary 'label_flip': source is class 7, but there are 3 classes",
+    ),
     ([{"share": 0.5}], r"'adversaries\.0\.name' is missing"),
     ([{"name": "nan", "count": "many"}], r"adversaries\.0\.count = 'many'"),
     ([7], r"adversaries\.0 = 7"),
@@ -181,7 +184,9 @@ def test_the_same_ledger_twice_and_in_the_loop(proposals: str, tmp_path: Path) -
 def test_the_ledger_tells_who_plays_what(tmp_path: Path) -> None:
     of = prepared({"name": "nan", "learners": [2]}, {"name": "sign_flip", "learners": [0, 3]})
     opening, *rounds = lines(of, tmp_path)
-    assert opening["adversaries"] == {"0": "sign_flip", "2": "nan", "3": "sign_flip"}
+    flip = {"kind": "sign_flip", "parameters": "SignFlip(votes='honest', scale=1.0)"}
+    nan = {"kind": "nan", "parameters": "Nan(votes='honest', places=1.0)"}
+    assert opening["adversaries"] == {"0": flip, "2": nan, "3": flip}
     assert [a["name"] for a in opening["experiment"]["adversaries"]] == ["nan", "sign_flip"]
     assert opening["learners"] == [f"learner-{i}" for i in range(10)]
     refusals = [r["refusals"].get("2") for r in rounds if 2 in r["proposers"]]
@@ -197,8 +202,8 @@ def test_experiments_from_objects_record_their_adversaries(tmp_path: Path) -> No
     with FileLedger(tmp_path) as ledger:
         Experiment(learners, adversaries={1: SignFlip(2.0)}, ledger=ledger, plugins=PLUGINS).run(1)
     opening = LedgerFile.read(ledger.path).opening
-    assert opening["experiment"]["adversaries"] == {"1": "SignFlip(votes='honest', scale=2.0)"}
-    assert opening["adversaries"] == {"1": "sign_flip"}
+    parameters = "SignFlip(votes='honest', scale=2.0)"
+    assert opening["adversaries"] == {"1": {"kind": "sign_flip", "parameters": parameters}}
 
 
 def test_only_the_learners_that_poison_hold_other_data() -> None:

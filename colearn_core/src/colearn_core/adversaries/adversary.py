@@ -146,8 +146,15 @@ class Adversary:
 
 
 def poisoned(parts: Sequence[PrivateData], adversaries: Mapping[int, Adversary], streams: Streams) -> list[PrivateData]:
-    """The learners' data, those of adversaries as they poison them. Each draws from its own stream."""
-    return [
-        adversaries[i].poison(part, streams.generator("poison", learner=i)) if i in adversaries else part
-        for i, part in enumerate(parts)
-    ]
+    """The learners' data, those of adversaries as they poison them. Each draws from its own stream.
+
+    Raises:
+        ParameterError: an adversary doesn't fit the data; names it.
+    """
+    found = list(parts)
+    for i, adversary in adversaries.items():
+        try:
+            found[i] = adversary.poison(parts[i], streams.generator("poison", learner=i))
+        except ParameterError as error:
+            raise ParameterError(f"adversary {adversary.kind!r}: {error}") from None
+    return found
