@@ -106,12 +106,11 @@ def test_every_adversary_goes_with_every_kind_of_model_or_says_why_not(learner: 
     for name in PLUGINS.components("adversaries"):
         playing = {"name": name, "learners": [0, 1], "votes": "loyal"}
         prepared = prepare(config(learner, data, proposals="everyone", adversaries=[playing]), PLUGINS)
-        try:
-            records = list(prepared.experiment().rounds(2))
-        except ParameterError as refusal:
-            assert (name, "a regression has none" in str(refusal)) == ("backdoor", True)
+        if name == "backdoor" and not prepared.dataset.task.classes:
+            with pytest.raises(ParameterError, match=r"adversary 'backdoor': .*a regression has none"):
+                prepared.experiment()
             continue
-        refusals = {i: reason for record in records for i, reason in record.refusals.items()}
+        refusals = {i: reason for record in prepared.experiment().rounds(2) for i, reason in record.refusals.items()}
         assert set(refusals) <= {0, 1}, name
         assert all(re.match("crashed|WeightsError: non-finite|what a model that grows", r) for r in refusals.values())
 
