@@ -139,7 +139,7 @@ class Experiment:
         """
         start = perf_counter()
         rounds = self.rounds(n)
-        history = History.begin(self.cohort.names, self.standing, self._kinds())
+        history = History.begin(self.cohort.names, self.standing, adversaries=self._kinds())
         try:
             for record in rounds:
                 history.add(record)
