@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import block_option, complete_component
+from .options import adversaries_option, block_option, complete_component
 
 if TYPE_CHECKING:
     from ..baselines import Baseline
@@ -50,13 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as split.alpha=0.1 (repeatable)."
 )
-@click.option(
-    "--adversaries",
-    multiple=True,
-    metavar="NAME[:WHO]",
-    help="Learners that cheat or fail: how many, or a share, such as sign_flip:0.3 (repeatable).",
-    shell_complete=complete_component("adversaries"),
-)
+@adversaries_option
 @click.option("--baselines", is_flag=True, help="Compare with training alone, pooled, cyclic and averaged.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), help="Where runs go [runs]."
@@ -66,7 +60,6 @@ if TYPE_CHECKING:
 def run(
     file: Path | None,
     settings: tuple[str, ...],
-    adversaries: tuple[str, ...],
     baselines: bool,
     out: Path,
     as_json: bool,
@@ -83,16 +76,14 @@ def run(
     from ..plugins import Plugins
     from ..runs import RunFolder
 
-    prepared = prepare(_config(file, settings, adversaries, options), Plugins(block=block))
+    prepared = prepare(_config(file, settings, options), Plugins(block=block))
     experiment = prepared.experiment()  # whatever is wrong shows before a folder is made
     folder = RunFolder.create(out, prepared.config)
     _play(prepared, experiment, folder, baselines, as_json)
 
 
-def _config(
-    file: Path | None, settings: tuple[str, ...], adversaries: tuple[str, ...], options: dict[str, Any]
-) -> ExperimentConfig:
-    from ..config import SECTIONS, ExperimentConfig, adversary_option, read_toml, with_setting
+def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any]) -> ExperimentConfig:
+    from ..config import SECTIONS, ExperimentConfig, read_toml, with_setting
 
     values = read_toml(file) if file is not None else {}
     for key, value in options.items():
@@ -101,8 +92,6 @@ def _config(
             same = key in SECTIONS and isinstance(values.get(key), dict) and values[key].get("name") == value
             if not same:
                 values[key] = value
-    if adversaries:
-        values["adversaries"] = [adversary_option(text) for text in adversaries]
     for setting in settings:
         with_setting(values, setting)
     for key in ("data", "learner"):
