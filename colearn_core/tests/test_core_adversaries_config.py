@@ -308,6 +308,13 @@ def test_adversaries_of_the_command_line_replace_those_of_the_file(tmp_path: Pat
     assert "lie in the vote" not in told
 
 
+def test_an_attack_that_needs_company_is_told_where_it_has_none(tmp_path: Path) -> None:
+    options = ("--adversaries", "mimic", "--adversaries", "sign_flip", "--adversaries", "min_max")
+    told = colearn(*QUICK[:-2], *options, "--out", tmp_path / "a").output
+    assert "Note: mimic, min_max: honest in a round in which nobody else proposes, as here in all." in told
+    assert "nobody else proposes" not in colearn(*QUICK, *options, "--out", tmp_path / "b").output
+
+
 @pytest.mark.parametrize("option", ["sign_flip:1.5", "sign_flip:11", "signflip", "nan:"])
 def test_a_wrong_option_is_exit_code_2(option: str, tmp_path: Path) -> None:
     result = colearn(*QUICK, "--adversaries", option, "--out", tmp_path)

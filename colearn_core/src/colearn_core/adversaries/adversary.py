@@ -93,6 +93,9 @@ class Adversary:
     malicious: ClassVar[bool] = True
     """Whether it means harm; the malicious ones are each other's accomplices."""
 
+    needs_company: ClassVar[bool] = False
+    """Whether its proposals are honest unless others propose in the same round."""
+
     votes: Annotated[
         Literal["honest", "yes", "no", "opposite", "loyal"],
         "How it votes; loyal: for exactly the candidates that an accomplice has a part in",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge
@@ -25,6 +25,7 @@ class Mimic(Adversary):
     of them it copies the first.
     """
 
+    needs_company: ClassVar[bool] = True
     target: Annotated[int | None, Ge(0), "Number of the learner to copy; by default the most telling one"] = None
 
     def propose(self, scene: Scene, rng: np.random.Generator) -> Proposal:

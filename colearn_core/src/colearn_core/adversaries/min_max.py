@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class MinMax(Adversary):
     It needs several honest proposals in a round: where an adversary proposes alone, what it proposes is honest.
     """
 
+    needs_company: ClassVar[bool] = True
     near: Annotated[
         Literal["max", "sum"],
         "max: no farther from any honest update than the two farthest are from each other; "
