@@ -10,7 +10,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from .dealing import Indices
-from .errors import ParameterError
+from .errors import ParameterError, SplitError
 from .splitting import Iid, Splitter
 
 if TYPE_CHECKING:
@@ -38,12 +38,16 @@ class FeatureNoise(Splitter):
         return Iid().split(labels, parts, rng)
 
     def alter(self, samples: Samples, learner: int, learners: int, rng: np.random.Generator) -> Samples:
-        from .data import Samples
+        from .data import Samples  # which itself needs splitters
 
         x = samples.x if samples.x.dtype.kind == "f" else samples.x.astype(np.float32)
         scale: Any = _deviations(x) if self.relative else 1.0
-        noise = rng.standard_normal(x.shape, dtype=np.float32) * (self.strength * (learner + 1) / learners * scale)
-        return Samples((x + noise).astype(x.dtype), samples.y)
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            noise = rng.standard_normal(x.shape, dtype=np.float32) * (self.strength * (learner + 1) / learners * scale)
+            found = (x + noise).astype(x.dtype)
+        if not np.isfinite(found[np.isfinite(x)]).all():
+            raise SplitError(f"noise of strength {self.strength:g} is too much for features of type {x.dtype}")
+        return Samples(found, samples.y)
 
 
 def _deviations(x: NDArray[Any]) -> NDArray[np.float64]:
