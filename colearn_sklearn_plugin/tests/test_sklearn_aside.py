@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from colearn_core.by_column import Natural
 from colearn_core.config import ExperimentConfig, prepare
 from colearn_core.errors import ColearnError, DataError, ParameterError, SplitError
 from colearn_core.plugins import Plugins
@@ -71,10 +72,9 @@ def test_an_experiment_file_divides_a_table_by_a_column(tmp_path: Path, split: A
 
 
 def test_the_number_of_learners_that_hospitals_need_is_told() -> None:
-    data = dataset_of(VISITS, "ill", "visits", aside=["hospital"])
-    from colearn_core.by_column import Natural
+    data = dataset_of(VISITS, "ill", "visits", aside=["hospital", "date"])
 
-    with pytest.raises(SplitError, match="'hospital' has 3 values.*4 learners\nTake --learners 3"):
+    with pytest.raises(SplitError, match=r"'hospital' has 3 values.*4 learners\nTake --learners 3"):
         Natural("hospital").split(data.column("hospital"), 4, np.random.default_rng(0))
 
 
