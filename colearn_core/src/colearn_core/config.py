@@ -22,7 +22,6 @@ from .ledger import Ledger
 from .parameters import checked, parameters_of
 from .plugins import Plugins
 from .proposing import ProposalStrategy
-from .splitting import Splitter
 from .streams import Streams
 from .voting import VotingPolicy
 
@@ -211,28 +210,14 @@ def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
     """
     chosen = {section: _chosen(plugins, kind, getattr(config, section)) for section, kind in SECTIONS.items()}
     config = config.model_copy(update={section: choice.section() for section, choice in chosen.items()})
-    strategy, policy = (chosen[section]() for section in ("proposals", "voting"))
-    dataset, parts = divide(config, plugins)
-    return Prepared(config, dataset, parts, chosen["learner"], strategy, policy, plugins)
-
-
-def divide(config: ExperimentConfig, plugins: Plugins) -> tuple[Dataset, list[PrivateData]]:
-    """Load the data and divide them among the learners; the rest of the experiment isn't looked at.
-
-    Raises:
-        UsageError: data set, splitter or one of their parameters is wrong, or the data can't be divided as asked.
-        DataError: the data can't be read or used.
-    """
-    load, make_splitter = (
-        _chosen(plugins, SECTIONS[section], getattr(config, section)) for section in ("data", "split")
-    )
-    splitter: Splitter = make_splitter()
+    splitter, strategy, policy = (chosen[section]() for section in ("split", "proposals", "voting"))
     try:
         holdout = Holdout(config.holdout.vote, config.holdout.test)
     except ParameterError as error:
         raise ParameterError(f"holdout: {error}") from None
-    dataset: Dataset = load()
-    return dataset, partition(dataset, splitter, config.learners, holdout, Streams(config.seed))
+    dataset: Dataset = chosen["data"]()
+    parts = partition(dataset, splitter, config.learners, holdout, Streams(config.seed))
+    return Prepared(config, dataset, parts, chosen["learner"], strategy, policy, plugins)
 
 
 def build_experiment(config: ExperimentConfig, plugins: Plugins, ledger: Ledger | None = None) -> Experiment:

@@ -50,7 +50,7 @@ class Pathological(Splitter):
         members = members_of(labels)
         most = np.array([min(len(m), parts) for m in members])
         self._check(members, most, parts)
-        owners = _owners(np.array([len(m) for m in members]), most, parts * self.classes)
+        owners = _owners(np.array([len(m) for m in members]), most, parts * self.classes, rng)
         found: list[list[Indices]] = [[] for _ in range(parts)]
         for learners, group in zip(_dealt(owners, parts, self.classes, rng), members, strict=True):
             for learner, piece in zip(learners, np.array_split(rng.permutation(group), len(learners)), strict=True):
@@ -135,30 +135,40 @@ class Distribution(Splitter):
         return found
 
 
-def _owners(sizes: NDArray[np.int64], most: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+def _owners(
+    sizes: NDArray[np.int64], most: NDArray[np.int64], total: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
     """How many learners share each class: from 1 to ``most``, ``total`` together, in proportion to the sizes.
 
-    Seats are given one by one to the class with most samples for each owner (D'Hondt's method).
+    Seats are given one by one to the class with most samples for each owner (D'Hondt's method), ties by lot.
     """
-    owners = np.ones_like(sizes)
-    load = np.where(owners < most, sizes / owners, -1.0)
-    for _ in range(total - len(sizes)):
+    order = rng.permutation(len(sizes))
+    size, limit = sizes[order], most[order]
+    owners = np.ones_like(size)
+    load = np.where(owners < limit, size / owners, -1.0)
+    for _ in range(total - len(size)):
         c = int(load.argmax())
         owners[c] += 1
-        load[c] = sizes[c] / owners[c] if owners[c] < most[c] else -1.0
-    return owners
+        load[c] = size[c] / owners[c] if owners[c] < limit[c] else -1.0
+    found = np.empty_like(owners)
+    found[order] = owners
+    return found
 
 
 def _dealt(owners: NDArray[np.int64], parts: int, k: int, rng: np.random.Generator) -> list[list[int]]:
     """The learners of each class, ``owners`` many and all different, such that each learner is in ``k`` classes.
 
-    One learner after the other takes the classes that still lack most owners, ties by lot. This never ends in a
-    dead end: it is the construction that proves the theorem of Gale and Ryser (1957).
+    One learner after the other draws k classes that still lack owners, the more they lack the likelier (by the keys
+    of Efraimidis and Spirakis 2006). A class that lacks as many owners as there are learners left must be taken; so
+    there's no dead end, since what's lacking always adds up to k for each learner that's left.
     """
     lacking = owners.copy()
     found: list[list[int]] = [[] for _ in owners]
-    for learner in rng.permutation(parts):
-        for c in sorted_at_random(-lacking, rng)[:k]:
+    for turn, learner in enumerate(rng.permutation(parts)):
+        draws = rng.exponential(size=len(owners))
+        keys = np.where(lacking > 0, draws / np.maximum(lacking, 1), np.inf)
+        keys[lacking == parts - turn] = -1.0
+        for c in np.argsort(keys, kind="stable")[:k]:
             found[c].append(int(learner))
             lacking[c] -= 1
     return found

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import (
-    block_option,
-    complete_component,
-    config_of,
-    data_option,
-    experiment_file,
-    learners_option,
-    seed_option,
-    set_option,
-    split_option,
-)
+from .options import block_option, complete_component
 
 if TYPE_CHECKING:
     from ..baselines import Baseline
@@ -32,11 +22,13 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Run an experiment and keep it in a folder.")
-@experiment_file
-@data_option
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[EXPERIMENT.toml]")
+@click.option("--data", metavar="NAME", help="Data set.", shell_complete=complete_component("datasets"))
 @click.option("--learner", metavar="NAME", help="Kind of learner.", shell_complete=complete_component("learners"))
-@learners_option
-@split_option
+@click.option("--learners", type=int, metavar="N", help="Number of simulated parties [10].")
+@click.option(
+    "--split", metavar="NAME", help="How data are divided [iid].", shell_complete=complete_component("splitters")
+)
 @click.option(
     "--proposals",
     metavar="NAME",
@@ -53,9 +45,11 @@ if TYPE_CHECKING:
     "--runtime", metavar="NAME", help="Where it is computed [fused].", shell_complete=complete_component("runtimes")
 )
 @click.option("--rounds", type=int, metavar="R", help="Number of rounds [50].")
-@seed_option
+@click.option("--seed", type=int, metavar="K", help="Same seed, same result [0].")
 @click.option("--name", metavar="NAME", help="Name of the run's folder.")
-@set_option
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as split.alpha=0.1 (repeatable)."
+)
 @click.option("--baselines", is_flag=True, help="Compare with training alone, pooled, cyclic and averaged.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), help="Where runs go [runs]."
@@ -81,10 +75,28 @@ def run(
     from ..plugins import Plugins
     from ..runs import RunFolder
 
-    prepared = prepare(config_of(file, settings, options, needed=("data", "learner")), Plugins(block=block))
+    prepared = prepare(_config(file, settings, options), Plugins(block=block))
     experiment = prepared.experiment()  # whatever is wrong shows before a folder is made
     folder = RunFolder.create(out, prepared.config)
     _play(prepared, experiment, folder, baselines, as_json)
+
+
+def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any]) -> ExperimentConfig:
+    from ..config import SECTIONS, ExperimentConfig, read_toml, with_setting
+
+    values = read_toml(file) if file is not None else {}
+    for key, value in options.items():
+        if value is not None:
+            # Naming another component drops the parameters of the one in the file.
+            same = key in SECTIONS and isinstance(values.get(key), dict) and values[key].get("name") == value
+            if not same:
+                values[key] = value
+    for setting in settings:
+        with_setting(values, setting)
+    for key in ("data", "learner"):
+        if key not in values:
+            raise click.UsageError(f"Name the {key}: --{key} NAME, or an experiment file. Try `colearn components`.")
+    return ExperimentConfig.from_mapping(values, str(file) if file is not None else "command line")
 
 
 def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_baselines: bool, as_json: bool) -> None:
