@@ -106,7 +106,7 @@ class Continuous(Splitter):
         check_present(labels, self.column)
         if labels.dtype.kind not in "biufmM":
             raise SplitError(
-                f"the column {self.column!r} holds text, such as {labels[0]!r}, which is no quantity",
+                f"the column {self.column!r} holds text, such as {str(labels[0])!r}, which is no quantity",
                 hint="Take `natural` or `grouped_natural` for it, or another column.",
             )
         noise = rng.normal(size=len(labels))
