@@ -118,6 +118,7 @@ def draw_distances(axes: Axes, division: Division) -> None:
 def draw_classes(axes: Axes, division: Division) -> None:
     """The field of bubbles: a column for each learner, a row for each class, the first one on top."""
     learners, classes = division.counts.shape
+    axes.set_title(_rows(division), **TITLE)  # what cells mean is added when their size is known
     _bare(axes)
     axes.set_xlabel("learner", color=INK)
     axes.set_ylim(classes - 0.5, -0.5)
