@@ -201,7 +201,42 @@ def test_where_bubbles_were_too_small_cells_are_shaded(learners: int, classes: i
     figure = division_picture(division)
     assert not bubbles(figure)
     (image,) = [image for axes in figure.axes for image in axes.images]
-    assert np.shape(image.get_array()) == (classes, learners)
+    assert np.asarray(image.get_array()).shape == (classes, learners)
     width, height = figure.get_size_inches()
     assert width <= 11
     assert height <= 11
+
+
+# docs/splits.md
+
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "splits.md").read_text(encoding="utf-8")
+
+
+def test_the_page_tells_of_each_splitter_of_the_core() -> None:
+    found = Plugins().components("splitters")
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", PAGE, re.MULTILINE)
+    assert set(rows) == {name for name, (plugin, _) in found.items() if plugin == "core"}
+
+
+def test_the_pages_distances_are_what_comes_out() -> None:
+    digits = Plugins().component("datasets", "digits").load()()
+    table = re.findall(r"`(\w+)`(?:, (\w+) ([\d.]+))? \| (0\.\d\d) \|", PAGE)
+    assert len(table) == 12
+    for name, parameter, value, distance in table:
+        parameters = {parameter: int(value) if parameter == "classes" else float(value)} if parameter else {}
+        splitter = Plugins().component("splitters", name).load()(**parameters)
+        parts = [partition(digits, splitter, 10, Holdout(), Streams(seed)) for seed in range(5)]
+        found = np.mean([Division.of(digits, p).mean_distance for p in parts])
+        assert f"{found:.2f}" == distance, name
+
+
+def test_the_pages_experiment_file_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[0]
+    (tmp_path / "mine.toml").write_text(toml)
+    rows = [f"{h},2026-0{m}-1{d},{60 + 7 * d + m},{d % 2}" for h in "ab" for m in range(1, 7) for d in range(8)]
+    (tmp_path / "visits.csv").write_text("\n".join(["hospital,date,pulse,fever", *rows]))
+    monkeypatch.chdir(tmp_path)
+    assert [row["samples"] for row in told("mine.toml")["learners"]] == [32, 32, 32]
+    result = CliRunner().invoke(main, ["run", "mine.toml", "--rounds", "2"])
+    assert result.exit_code == 0, result.output

@@ -257,6 +257,7 @@ def test_sizes_follow_any_law_at_any_strength(
     [
         ("linear", 1.0, [100, 200, 300, 400]),
         ("square", 1.0, [33, 133, 300, 534]),
+        ("polynomial", 2.0, [33, 133, 300, 534]),
         ("exponential", 1.0, [32, 87, 237, 644]),
         ("exponential", 2.0, [2, 16, 117, 865]),
         ("power", 1.0, [120, 160, 240, 480]),

@@ -14,7 +14,7 @@ from .dealing import Floats, Indices, apportion, cut, log_dirichlet, members_of,
 from .errors import ParameterError
 from .splitting import Splitter, check_count, check_parts
 
-Law = Literal["linear", "square", "exponential", "power", "log_normal", "dirichlet"]
+Law = Literal["linear", "square", "polynomial", "exponential", "power", "log_normal", "dirichlet"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Quantity(Splitter):
     With i = 1 ... N and the strength s, the size of learner i is in proportion to
 
     - linear: i; square: i²; exponential: exp(s i) (the laws of flwr-datasets, for s = 1);
+    - polynomial: i to the power s;
     - power: (N + 1 - i) to the power -s, Zipf's law: one learner has much, many have little (s = 1);
     - log_normal: exp(s z) with z drawn from a normal distribution (Li et al. 2020, arXiv 1812.06127, and OpenFL);
     - dirichlet: shares drawn from Dir(1 / s) (Li et al. 2022, arXiv 2102.02079: quantity skew, with s = 2).
@@ -37,7 +38,7 @@ class Quantity(Splitter):
     strength: Annotated[
         float,
         Ge(0),
-        "Of exponential, power, log_normal and dirichlet; 0 gives equal sizes, linear and square have none",
+        "Of all laws but linear and square; 0 gives equal sizes",
     ] = 1.0
     min_samples: Annotated[int, Ge(1), "Give no learner fewer; the largest parts make up for it"] = 1
     per_class: Annotated[bool, "Deal each class by itself, to the learners in another order"] = False
@@ -80,6 +81,7 @@ def _dirichlet(i: Floats, s: float, rng: np.random.Generator) -> Floats:
 LAWS: dict[str, Callable[[Floats, float, np.random.Generator], Floats]] = {
     "linear": lambda i, s, rng: np.log(i),
     "square": lambda i, s, rng: 2 * np.log(i),
+    "polynomial": lambda i, s, rng: s * (np.log(i) - np.log(len(i))),
     "exponential": lambda i, s, rng: s * (i - len(i)),
     "power": lambda i, s, rng: -s * np.log(i[::-1]),
     "log_normal": _log_normal,
