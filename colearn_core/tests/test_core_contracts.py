@@ -5,6 +5,7 @@ from __future__ import annotations
 from colearn_core.components import KINDS
 from colearn_core.plugins import Plugins
 from colearn_core.testing import (
+    AdversaryContract,
     DatasetContract,
     LearnerContract,
     LedgerContract,
@@ -89,8 +90,32 @@ class TestUnanimous(VotingPolicyContract):
     component = "unanimous"
 
 
+class TestContinuous(SplitterContract):
+    component = "continuous"
+    parameters = {"column": "age"}
+
+
 class TestDirichlet(SplitterContract):
     component = "dirichlet"
+
+
+class TestBalancedDirichlet(SplitterContract):
+    component = "dirichlet"
+    parameters = {"alpha": 0.1, "balanced": True}
+
+
+class TestDirichletOfShares(SplitterContract):
+    component = "dirichlet"
+    parameters = {"shares": (1, 2, 3, 4, 50)}
+
+
+class TestDistribution(SplitterContract):
+    component = "distribution"
+    parameters = {"table": ((1,) * 10, (0,) * 9 + (1,), (2,) * 10, (0.5,) * 10, (1, 0) * 5)}
+
+
+class TestFeatureNoise(SplitterContract):
+    component = "feature_noise"
 
 
 class TestFractions(SplitterContract):
@@ -98,12 +123,58 @@ class TestFractions(SplitterContract):
     parameters = {"shares": (1, 2, 3, 4, 5)}
 
 
+class TestGammaSimilarity(SplitterContract):
+    component = "gamma_similarity"
+
+
+class TestGroupedNatural(SplitterContract):
+    component = "grouped_natural"
+    parameters = {"column": "patient"}
+
+
 class TestIid(SplitterContract):
     component = "iid"
 
 
+class TestNatural(SplitterContract):
+    component = "natural"
+    parameters = {"column": "hospital"}
+    learners = 10
+
+
+class TestPathological(SplitterContract):
+    component = "pathological"
+
+
+class TestPowerLaw(SplitterContract):
+    component = "quantity"
+
+
+class TestDrawnQuantities(SplitterContract):
+    component = "quantity"
+    parameters = {"law": "log_normal", "per_class": True, "strength": 3.0}
+
+
+class TestDirichletQuantities(SplitterContract):
+    component = "quantity"
+    parameters = {"law": "dirichlet"}
+
+
+class TestExponentialQuantities(SplitterContract):
+    component = "quantity"
+    parameters = {"law": "exponential", "min_samples": 2}
+
+
 class TestShards(SplitterContract):
     component = "shards"
+
+
+class TestStratified(SplitterContract):
+    component = "stratified"
+
+
+class TestTime(SplitterContract):
+    component = "time"
 
 
 class TestApproval(ProposalStrategyContract):
@@ -144,3 +215,84 @@ class TestFusedRuntime(RuntimeContract):
 
 class TestLoopRuntime(RuntimeContract):
     component = "loop"
+
+
+class TestBackdoor(AdversaryContract):
+    component = "backdoor"
+
+
+class TestCrashing(AdversaryContract):
+    component = "crashing"
+
+
+class TestFreeRider(AdversaryContract):
+    component = "free_rider"
+
+
+class TestGaussianNoise(AdversaryContract):
+    component = "gaussian_noise"
+
+
+class TestInnerProduct(AdversaryContract):
+    component = "inner_product"
+
+
+class TestLabelFlip(AdversaryContract):
+    component = "label_flip"
+
+
+class TestLiar(AdversaryContract):
+    component = "liar"
+
+
+class TestLittleIsEnough(AdversaryContract):
+    component = "little_is_enough"
+
+
+class TestMimic(AdversaryContract):
+    component = "mimic"
+
+
+class TestMinMax(AdversaryContract):
+    component = "min_max"
+
+
+class TestMinSum(AdversaryContract):
+    component = "min_max"
+    parameters = {"near": "sum"}
+
+
+class TestNan(AdversaryContract):
+    component = "nan"
+
+
+class TestScaledUpdate(AdversaryContract):
+    component = "scaled_update"
+
+
+class TestSignFlip(AdversaryContract):
+    component = "sign_flip"
+
+
+class TestSlow(AdversaryContract):
+    component = "slow"
+    parameters = {"seconds": 0.001}
+
+
+class TestStale(AdversaryContract):
+    component = "stale"
+
+
+class TestModelReplacement(AdversaryContract):
+    component = "backdoor"
+    parameters = {"scale": 5.0, "features": (0, 2), "poisoned": 0.2}
+
+
+class TestDisguisedFreeRider(AdversaryContract):
+    component = "free_rider"
+    parameters = {"noise": 1.0}
+
+
+class TestStaleBySomeRounds(AdversaryContract):
+    component = "stale"
+    parameters = {"rounds": 2}

@@ -42,6 +42,7 @@ class History:
         privacy: what each private learner has spent, one row per round and the initial row.
         candidates: how many candidates were voted on in each round.
         vote_epsilon: what a vote tells of a learner's data at most; infinite unless votes are randomised.
+        adversaries: what the learners play that aren't honest, by number.
     """
 
     names: tuple[str, ...]
@@ -61,9 +62,16 @@ class History:
     privacy: list[Mapping[int, Spent]] = field(default_factory=list)
     candidates: list[int] = field(default_factory=list)
     vote_epsilon: float = inf
+    adversaries: Mapping[int, str] = field(default_factory=dict)
 
     @staticmethod
-    def begin(names: tuple[str, ...], standing: Standing, vote_epsilon: float = inf) -> History:
+    def begin(
+        names: tuple[str, ...],
+        standing: Standing,
+        *,
+        vote_epsilon: float = inf,
+        adversaries: Mapping[int, str] | None = None,
+    ) -> History:
         history = History(
             names,
             standing.vote.metric,
@@ -72,6 +80,7 @@ class History:
             standing.test.samples,
             vote_epsilon=vote_epsilon,
         )
+        history.adversaries = dict(adversaries or {})
         history.vote_scores.append(standing.vote.values[:, 0])
         history.test_scores.append(standing.test.values[:, 0])
         history.privacy.append(standing.privacy)
@@ -141,6 +150,15 @@ class History:
         return total_epsilon(self.vote_epsilon, sum(self.candidates), delta)
 
     @property
+    def honest(self) -> NDArray[np.bool_]:
+        """Which learners play no adversary, shape ``(learners,)``."""
+        return np.array([i not in self.adversaries for i in range(len(self.names))])
+
+    def honest_mean_test(self, row: int = -1) -> float:
+        """The mean test score of the learners that play no adversary; NaN if all do."""
+        return weighted_mean(self.test_scores[row][self.honest], self.test_samples[self.honest])
+
+    @property
     def acceptance_rate(self) -> float:
         """Share of rounds that adopted a candidate; NaN before the first."""
         return sum(self.accepted) / len(self.accepted) if self.accepted else float("nan")
@@ -170,6 +188,8 @@ class History:
             f"vote_{self.vote_metric.name}": [self.mean_vote(row) for row in rows],
             f"test_{self.test_metric.name}": [self.mean_test(row) for row in rows],
         }
+        if self.adversaries:
+            columns[f"test_{self.test_metric.name}_honest"] = [self.honest_mean_test(row) for row in rows]
         if self.privacy[0]:
             columns["epsilon"] = [max(spent.epsilon for spent in self.privacy[row].values()) for row in rows]
         if isfinite(self.vote_epsilon):
@@ -206,7 +226,9 @@ class Run:
                 "metric": h.test_metric.name,
                 "initial": number_or_none(h.mean_test(0)),
                 "final": number_or_none(h.mean_test()),
+                **({"honest": number_or_none(h.honest_mean_test())} if h.adversaries else {}),
             },
+            **({"adversaries": {h.names[i]: kind for i, kind in h.adversaries.items()}} if h.adversaries else {}),
             **({"privacy": _most(private)} if private else {}),
             **({"votes": _told_by_votes(h)} if isfinite(h.vote_epsilon) else {}),
             **({"importance": dict(self.importance)} if self.importance else {}),

@@ -219,6 +219,7 @@ class LedgerFile:
             np.array(first["samples"]["vote"], dtype=np.int64),
             np.array(first["samples"]["test"], dtype=np.int64),
             vote_epsilon=first.get("epsilon_per_vote", inf),
+            adversaries={int(i): one["kind"] for i, one in first.get("adversaries", {}).items()},
         )
         history.vote_scores.append(_array(first["scores"]["vote"]))
         history.test_scores.append(_array(first["scores"]["test"]))

@@ -29,3 +29,22 @@ def complete_component(kind: str | None = None) -> Callable[[Any, Any, str], lis
         ]
 
     return complete
+
+
+def _sections(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[dict[str, Any]] | None:
+    """The sections of an experiment file that the texts stand for; None without any."""
+    if not texts:
+        return None
+    from ..config import adversary_option
+
+    return [adversary_option(text) for text in texts]
+
+
+adversaries_option = click.option(
+    "--adversaries",
+    multiple=True,
+    metavar="NAME[:WHO]",
+    callback=_sections,
+    help="Learners that cheat or fail: how many, or a share, such as sign_flip:0.3 (repeatable).",
+    shell_complete=complete_component("adversaries"),
+)

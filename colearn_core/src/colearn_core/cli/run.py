@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import block_option, complete_component
+from .options import adversaries_option, block_option, complete_component
 
 if TYPE_CHECKING:
     from ..baselines import Baseline
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as split.alpha=0.1 (repeatable)."
 )
+@adversaries_option
 @click.option("--baselines", is_flag=True, help="Compare with training alone, pooled, cyclic and averaged.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), help="Where runs go [runs]."
@@ -109,6 +110,8 @@ def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_ba
     config = prepared.config
     watch = Watch()
     watch.say(_introduction(prepared))
+    if prepared.adversaries:
+        watch.say(_cast_list(prepared))
     budgets = experiment.cohort.spent().values()
     if budgets:
         watch.say(_promise(budgets))
@@ -184,6 +187,20 @@ def _introduction(prepared: Prepared) -> str:
     )
 
 
+def _cast_list(prepared: Prepared) -> str:
+    """Who plays which adversary."""
+    playing: dict[str, list[int]] = {}
+    for i, adversary in prepared.adversaries.items():
+        playing.setdefault(repr(adversary), []).append(i)
+    told = []
+    for who in playing.values():
+        one = prepared.adversaries[who[0]]
+        vote = "" if one.votes == "honest" else f", votes: {one.votes}"
+        told.append(f"{one.kind} (learner{'s' if len(who) > 1 else ''} {', '.join(map(str, who))}{vote})")
+    number = len(prepared.adversaries)
+    return f"{number} of the learners {'are' if number > 1 else 'is'} not honest: {'; '.join(told)}."
+
+
 def _promise(budgets: Collection[Spent]) -> str:
     """What private learners keep to."""
     targets = sorted({(b.target_epsilon, b.delta) for b in budgets})
@@ -205,6 +222,8 @@ def _title(config: ExperimentConfig) -> str:
 
 def _warnings(prepared: Prepared, experiment: Experiment) -> list[str]:
     """What makes the outcome doubtful, told before the run."""
+    from ..streams import Streams
+
     found = []
     voters = sum(len(part.vote) > 0 for part in prepared.parts)
     if voters < prepared.config.learners:
@@ -220,6 +239,12 @@ def _warnings(prepared: Prepared, experiment: Experiment) -> list[str]:
             f"each vote has an epsilon of {epsilon:g}, and they add up; abstentions aren't hidden. What's private is "
             "what deployed learners publish: this simulation's ledger holds their scores too."
         )
+    liars = sum(a.votes != "honest" for a in prepared.adversaries.values())
+    if 2 * liars >= prepared.config.learners:
+        found.append(f"{liars} of {prepared.config.learners} learners lie in the vote: they decide, not the others.")
+    lonely = sorted({a.kind for a in prepared.adversaries.values() if a.needs_company})
+    if lonely and len(prepared.strategy.proposers(1, prepared.config.learners, Streams(prepared.config.seed))) == 1:
+        found.append(f"{', '.join(lonely)}: honest in a round in which nobody else proposes, as here in all.")
     if prepared.config.learners == 1:
         found.append("a lone learner votes on its own proposals.")
     return found
