@@ -58,7 +58,7 @@ def test_classes_of_too_few_samples_are_not_looked_at() -> None:
 
 def test_worse_is_lower_where_greater_is_better() -> None:
     now, then = losses(0.5, 0.5, 0.9), losses(0.9, 0.9, 0.5)
-    assert PerClass().vote(now, then, greater_is_better=True) == R
+    assert PerClass(worse=0.1).vote(now, then, greater_is_better=True) == R
     assert PerClass().vote(losses(0.5, 0.5, 0.5), losses(0.9, 0.9, 0.9), greater_is_better=True) == A
 
 

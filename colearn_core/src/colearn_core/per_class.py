@@ -28,14 +28,14 @@ class PerClass(Threshold):
     trained on other classes alone. A majority adopts them as long as that class is rare. It takes voters that have
     samples of the class: with ``share`` near 1 few of them are enough. A backdoor whose trigger voters' samples don't
     carry shows in no class. It costs learning under label skew, where honest proposals too worsen classes that
-    their authors lack: take a committee's mean with it.
+    their authors lack: take a committee's mean with it. ``worse`` suits the log loss, in nats; by accuracy 0.1 does.
 
     In a regression there are no classes, and the vote is as by a threshold.
     """
 
     share: Annotated[float | str, 'Share of the votes cast, a number or a fraction such as "2/3"'] = 0.5
     inclusive: Annotated[bool, "Whether exactly this share is enough"] = False
-    worse: Annotated[float, Ge(0), "How much worse a class may get, in units of the vote metric"] = 0.1
+    worse: Annotated[float, Ge(0), "How much worse a class may get, in units of the vote metric"] = 0.5
     fewest: Annotated[int, Ge(1), "Classes of fewer vote samples aren't looked at"] = 5
 
     def __post_init__(self) -> None:
