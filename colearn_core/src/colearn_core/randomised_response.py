@@ -26,7 +26,8 @@ class RandomisedResponse(VotingPolicy):
 
     When to use it: where not even a vote may tell of a learner's data, and voters are many. What many votes of one
     learner tell adds up: see :func:`total_epsilon`. It costs decisions: an estimate is off by about ``sqrt(n) /
-    epsilon`` votes when epsilon is small, so among 10 voters at 0.1 a vote of 8 against 2 is little better than a coin.
+    epsilon`` votes when epsilon is small. Among 10 voters at 0.1 it's useless: what 8 of them want is adopted in 41
+    of 100 rounds, what 8 reject in 34 (``benchmarks/randomised_votes.py``).
 
     Abstentions are neither flipped nor hidden. The coin is private: here it's drawn from the experiment's seed, so
     that a run can be repeated, and whoever has the seed can flip the votes back; in a deployment each learner

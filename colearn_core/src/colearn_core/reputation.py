@@ -27,8 +27,8 @@ class Reputation(WeighingPolicy):
     votes its numbers are halved, so that old votes fade. That weights should follow past errors is the idea of
     weighted majority (Littlestone and Warmuth 1994, Information and Computation 108).
 
-    When to use it: against voters that lie all the time while most don't: three times the weight of a liar makes an
-    honest vote worth more than two thirds of a seat. It costs fairness: a learner with unusual data disagrees
+    When to use it: against voters that lie all the time while most don't; once they're known, an honest vote weighs
+    three times as much as theirs. It costs fairness: a learner with unusual data disagrees
     honestly, and is heard less; and it can't help against liars who vote honestly until it matters, nor when
     they're the majority, whose weight then grows. ``highest / lowest`` bounds both. All of it is worked out from what
     the ledger holds, so every reader of it comes to the same weights.
