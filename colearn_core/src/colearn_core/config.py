@@ -134,10 +134,7 @@ def with_setting(values: dict[str, Any], setting: str) -> None:
     match = re.fullmatch(r"([A-Za-z_]+(?:\.[A-Za-z_][A-Za-z0-9_]*)?)\s*=\s*(.+)", setting, re.DOTALL)
     if not match:
         raise ConfigError(f"{setting!r} is no setting", hint="Write section.key=value, such as learner.alpha=0.01.")
-    try:
-        value = tomllib.loads(f"value = {match[2]}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = match[2]
+    value = toml_value(match[2])
     section, _, key = match[1].rpartition(".")
     if not section:
         values[key] = value
@@ -148,6 +145,14 @@ def with_setting(values: dict[str, Any], setting: str) -> None:
     if not isinstance(table, dict):
         raise ConfigError(f"{setting!r}: {section!r} is a value, not a section")
     table[key] = value
+
+
+def toml_value(text: str) -> Any:
+    """What is typed, read as a TOML value; if it's none, it's a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 @dataclass(frozen=True)
@@ -208,8 +213,7 @@ def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
         UsageError: a component or parameter is wrong, or the data can't be divided as asked.
         DataError: the data can't be read or used.
     """
-    chosen = {section: _chosen(plugins, kind, getattr(config, section)) for section, kind in SECTIONS.items()}
-    config = config.model_copy(update={section: choice.section() for section, choice in chosen.items()})
+    config, chosen = chosen_in(config, plugins)
     splitter, strategy, policy = (chosen[section]() for section in ("split", "proposals", "voting"))
     try:
         holdout = Holdout(config.holdout.vote, config.holdout.test)
@@ -218,6 +222,16 @@ def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
     dataset: Dataset = chosen["data"]()
     parts = partition(dataset, splitter, config.learners, holdout, Streams(config.seed))
     return Prepared(config, dataset, parts, chosen["learner"], strategy, policy, plugins)
+
+
+def chosen_in(config: ExperimentConfig, plugins: Plugins) -> tuple[ExperimentConfig, dict[str, Chosen]]:
+    """The config with all defaults written into it, and the components that its sections name; nothing is made yet.
+
+    Raises:
+        UsageError: there's no such component, or it has no such parameter.
+    """
+    chosen = {section: _chosen(plugins, kind, getattr(config, section)) for section, kind in SECTIONS.items()}
+    return config.model_copy(update={section: choice.section() for section, choice in chosen.items()}), chosen
 
 
 def build_experiment(config: ExperimentConfig, plugins: Plugins, ledger: Ledger | None = None) -> Experiment:
