@@ -131,6 +131,8 @@ def _play(
     parquet: bool,
     as_json: bool,
 ) -> None:
+    from ..report.compare_page import save_page
+    from ..report.compare_plot import save_comparison
     from ..report.compare_tables import Results, save_tables
     from ..workers import perform_all
     from .progress import Interrupts
@@ -157,6 +159,8 @@ def _play(
     results = Results(runs, [task.finished() for task in tasks])
     if results.done:
         save_tables(results, folder, parquet)
+        save_comparison(results, folder / "plot.png", title=folder.resolve().name)
+        save_page(results, grid, folder, title=folder.resolve().name)
     _conclude(watch, folder, results, as_json)
     missing = sum(f is None for f in results.finished)
     if interrupted and missing:
@@ -177,6 +181,8 @@ def _conclude(watch: Watch, folder: Path, results: Results, as_json: bool) -> No
     elif results.done:
         watch.show(summary_table(results))
         watch.show(f"\nResults  {folder / 'results.csv'}, {folder / 'curves.csv'}")
+        watch.show(f"Picture  {folder / 'plot.png'}")
+        watch.show(f"Page     {folder / 'index.html'}")
     if results.failures:
         watch.say(f"{len(results.failures)} of {len(results.runs)} runs failed:")
         for run, error in results.failures:

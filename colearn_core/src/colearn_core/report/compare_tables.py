@@ -197,7 +197,7 @@ def summary_table(results: Results) -> Table:
     table.title_style = "bold"
     keys = [key for key in results.keys if key != SEED]
     for key in keys or ["experiment"]:
-        table.add_column(key)
+        table.add_column(key, overflow="fold")
     columns = columns_of(results)
     for heading in columns:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -230,7 +230,6 @@ COLUMNS = {
     "test": "test",
     "test_honest": "honest",
     "test_worst": "worst learner",
-    "vote": "vote",
     "acceptance_rate": "accepted",
     "trainings": "trainings",
     "bytes": "bytes",
