@@ -15,8 +15,7 @@ from typing import Any
 
 import tomli_w
 
-from .config import SECTIONS, ExperimentConfig, chosen_in, read_toml, toml_value
-from .data import Holdout
+from .config import SECTIONS, ExperimentConfig, check, read_toml, toml_value
 from .errors import ConfigError, UsageError
 from .measured import Budget
 from .plugins import CORE, Plugins
@@ -162,9 +161,9 @@ class Grid:
             UsageError: one of them is wrong; the message names it.
         """
         axes = sorted(self.axes, key=lambda axis: axis.key == SEED)
-        check = _Check(plugins, self.source)
+        planner = _Planner(plugins, self.source)
         return [
-            check.planned(dict(zip([a.key for a in axes], chosen, strict=True)), self.base)
+            planner.planned(dict(zip([a.key for a in axes], chosen, strict=True)), self.base)
             for chosen in product(*(axis.alternatives for axis in axes))
         ]
 
@@ -174,7 +173,7 @@ class Grid:
         return tomli_w.dumps({**self.base, **({VARY: vary} if vary else {})})
 
 
-class _Check:
+class _Planner:
     """From combinations to planned runs."""
 
     def __init__(self, plugins: Plugins, source: str) -> None:
@@ -196,10 +195,9 @@ class _Check:
             raise
 
     def _checked(self, labels: Mapping[str, Label], config: ExperimentConfig, budget: Budget) -> PlannedRun:
-        config, components = chosen_in(config, self._plugins)
-        _, strategy, _ = (components[section]() for section in ("split", "proposals", "voting"))
-        Holdout(config.holdout.vote, config.holdout.test)
-        budget.check(strategy, config.learners, config.seed)
+        checked = check(config, self._plugins)
+        config = checked.config
+        budget.check(checked.strategy, config.learners, config.seed)
         identity = {
             "format": FORMAT,
             "experiment": config.what_decides(),

@@ -22,6 +22,7 @@ from .ledger import Ledger
 from .parameters import checked, parameters_of
 from .plugins import Plugins
 from .proposing import ProposalStrategy
+from .splitting import Splitter
 from .streams import Streams
 from .voting import VotingPolicy
 
@@ -206,6 +207,40 @@ class Prepared:
         return experiment
 
 
+@dataclass(frozen=True)
+class Checked:
+    """An experiment that's right as far as can be told without its data.
+
+    Attributes:
+        config: with all defaults written out.
+        make_dataset: loads the data.
+    """
+
+    config: ExperimentConfig
+    make_dataset: Callable[[], Dataset]
+    make_learner: Callable[[PrivateData], Learner]
+    splitter: Splitter
+    holdout: Holdout
+    strategy: ProposalStrategy
+    policy: VotingPolicy
+
+
+def check(config: ExperimentConfig, plugins: Plugins) -> Checked:
+    """Check every section, and write all defaults into the config; no data are loaded.
+
+    Raises:
+        UsageError: a component or parameter is wrong.
+    """
+    chosen = {section: _chosen(plugins, kind, getattr(config, section)) for section, kind in SECTIONS.items()}
+    config = config.model_copy(update={section: choice.section() for section, choice in chosen.items()})
+    splitter, strategy, policy = (chosen[section]() for section in ("split", "proposals", "voting"))
+    try:
+        holdout = Holdout(config.holdout.vote, config.holdout.test)
+    except ParameterError as error:
+        raise ParameterError(f"holdout: {error}") from None
+    return Checked(config, chosen["data"], chosen["learner"], splitter, holdout, strategy, policy)
+
+
 def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
     """Check every section, load and divide the data, and write all defaults into the config.
 
@@ -213,25 +248,10 @@ def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
         UsageError: a component or parameter is wrong, or the data can't be divided as asked.
         DataError: the data can't be read or used.
     """
-    config, chosen = chosen_in(config, plugins)
-    splitter, strategy, policy = (chosen[section]() for section in ("split", "proposals", "voting"))
-    try:
-        holdout = Holdout(config.holdout.vote, config.holdout.test)
-    except ParameterError as error:
-        raise ParameterError(f"holdout: {error}") from None
-    dataset: Dataset = chosen["data"]()
-    parts = partition(dataset, splitter, config.learners, holdout, Streams(config.seed))
-    return Prepared(config, dataset, parts, chosen["learner"], strategy, policy, plugins)
-
-
-def chosen_in(config: ExperimentConfig, plugins: Plugins) -> tuple[ExperimentConfig, dict[str, Chosen]]:
-    """The config with all defaults written into it, and the components that its sections name; nothing is made yet.
-
-    Raises:
-        UsageError: there's no such component, or it has no such parameter.
-    """
-    chosen = {section: _chosen(plugins, kind, getattr(config, section)) for section, kind in SECTIONS.items()}
-    return config.model_copy(update={section: choice.section() for section, choice in chosen.items()}), chosen
+    checked = check(config, plugins)
+    config, dataset = checked.config, checked.make_dataset()
+    parts = partition(dataset, checked.splitter, config.learners, checked.holdout, Streams(config.seed))
+    return Prepared(config, dataset, parts, checked.make_learner, checked.strategy, checked.policy, plugins)
 
 
 def build_experiment(config: ExperimentConfig, plugins: Plugins, ledger: Ledger | None = None) -> Experiment:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import block_option, component_options, experiment_values
+from .options import block_option, check_named, component_options, experiment_values
 
 if TYPE_CHECKING:
     from ..comparing import Grid, PlannedRun
@@ -82,10 +82,9 @@ def _grid(
     from ..comparing import VARY, Grid, vary_option
     from ..errors import ConfigError
 
-    axes = [vary_option(text) for text in vary]
     if options["rounds"] is not None and options["trainings"] is not None:
         raise ConfigError("a budget is either --rounds or --trainings, not both")
-    values = experiment_values(file, settings, options, elsewhere=[axis.key for axis in axes] if axes else ())
+    values = experiment_values(file, settings, options)
     for given, other in (("rounds", "trainings"), ("trainings", "rounds")):
         if options[given] is not None:
             values.pop(other, None)
@@ -93,8 +92,9 @@ def _grid(
         if value is not None and isinstance(values.get(VARY), dict):
             values[VARY].pop(key, None)  # options win
     grid = Grid.of(values, str(file) if file is not None else "command line")
-    for axis in axes:
-        grid = grid.varying(axis)
+    for text in vary:
+        grid = grid.varying(vary_option(text))
+    check_named([*grid.base, *(axis.key for axis in grid.axes)])
     return grid.seeded(seeds) if seeds is not None else grid
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +65,8 @@ def component_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def experiment_values(
-    file: Path | None, settings: Sequence[str], options: Mapping[str, Any], elsewhere: Sequence[str] = ()
-) -> dict[str, Any]:
-    """What an experiment file says, changed by options, and these by settings.
-
-    Args:
-        elsewhere: keys that are given in another way, so that they needn't be here.
-
-    Raises:
-        UsageError: neither data nor learner are named.
-    """
+def experiment_values(file: Path | None, settings: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What an experiment file says, changed by options, and these by settings."""
     from ..config import SECTIONS, read_toml, with_setting
 
     values = read_toml(file) if file is not None else {}
@@ -87,7 +78,11 @@ def experiment_values(
                 values[key] = value
     for setting in settings:
         with_setting(values, setting)
-    for key in ("data", "learner"):
-        if key not in values and key not in elsewhere:
-            raise click.UsageError(f"Name the {key}: --{key} NAME, or an experiment file. Try `colearn components`.")
     return values
+
+
+def check_named(keys: Collection[str]) -> None:
+    """Raise UsageError unless data and learner are among what is given."""
+    for key in ("data", "learner"):
+        if key not in keys:
+            raise click.UsageError(f"Name the {key}: --{key} NAME, or an experiment file. Try `colearn components`.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import block_option, component_options, experiment_values
+from .options import block_option, check_named, component_options, experiment_values
 
 if TYPE_CHECKING:
     from ..baselines import Baseline
@@ -65,6 +65,7 @@ def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any
     from ..config import ExperimentConfig
 
     values = experiment_values(file, settings, options)
+    check_named(values)
     return ExperimentConfig.from_mapping(values, str(file) if file is not None else "command line")
 
 

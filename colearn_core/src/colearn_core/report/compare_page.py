@@ -42,7 +42,8 @@ th button:focus-visible { outline: 2px solid var(--link); }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
 .pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 34rem), 1fr)); }
-svg { width: 100%; height: auto; font-family: system-ui, sans-serif; }
+.pictures > div { overflow-x: auto; }
+svg { width: 100%; min-width: 32rem; height: auto; font-family: system-ui, sans-serif; }
 pre { background: var(--faint); padding: .8rem; overflow-x: auto; font-size: .85rem; }
 .failed { color: light-dark(#a3330b, #ff9d76); }
 """
@@ -157,6 +158,7 @@ def _svg(results: Results, abscissa: str) -> str:
     text = comparison_svg(results, abscissa)
     for colour, name in [*((c, f"--line{i}") for i, c in enumerate(COLOURS)), (INK, "--ink"), (RULE, "--rule")]:
         text = text.replace(colour, f"var({name})")
+    text = re.sub(r"(?s)<metadata>.*?</metadata>", "", text)
     text = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{abscissa}-", text)
     return text.replace("<svg ", f'<svg role="img" aria-label="Test score against {ABSCISSAE[abscissa]}" ', 1)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,13 +135,13 @@ def _name_lines(axes: Axes, lines: Sequence[Line], bottom: float, top: float) ->
     for i, line in enumerate(lines):
         thread: dict[str, Any] = {"color": line.colour, "linewidth": 0.7, "alpha": 0.6, "clip_on": False}
         axes.plot([line.x[-1], right], [ends[i]] * 2, transform=at_end, linestyle=(0, (1, 2)), **thread)
-        axes.plot([1, 1.035], [ends[i], places[i]], transform=beside, **thread)
+        axes.plot([1, 1.06], [ends[i], places[i]], transform=beside, **thread)
         axes.plot(
-            [1.035, 1.085], [places[i]] * 2, transform=beside, clip_on=False,
+            [1.06, 1.11], [places[i]] * 2, transform=beside, clip_on=False,
             color=line.colour, linestyle=line.dash, linewidth=1.7,
         )  # fmt: skip
         axes.text(
-            1.1, places[i], f"{number(line.mean[-1])}  {_short(line.name, 40)}", transform=beside,
+            1.125, places[i], f"{number(line.mean[-1])}  {_short(line.name, 40)}", transform=beside,
             va="center", fontsize=8, color=INK, parse_math=False,
         )  # fmt: skip
 
@@ -160,26 +160,29 @@ def spread(places: Sequence[float], apart: float) -> list[float]:
 
 
 def _rows(results: Results) -> list[tuple[Mapping[str, Label], list[Series]]]:
-    """Settings with their series, best first; one row of all series where settings or methods don't differ."""
+    """Settings, in the order of the grid, with their series, best first; all in one row if methods don't differ."""
     series = ranked(results)
-    settings = [{k: v for k, v in s.labels.items() if k.partition(".")[0] in SETTING} for s in series]
-    methods = {_method(s) for s in series}
-    if len(methods) == 1:
+    if len({_divided(s)[1] for s in series}) == 1:
         return [({}, series)]
-    order = list(dict.fromkeys(tuple(_setting(s.labels).values()) for s in results.series()))
     rows: dict[tuple[Label, ...], tuple[Mapping[str, Label], list[Series]]] = {}
-    for setting, s in zip(settings, series, strict=True):
-        method = Series({k: v for k, v in s.labels.items() if k not in setting}, s.planned, s.done, s.errors, s.failed)
-        rows.setdefault(tuple(setting.values()), (setting, []))[1].append(method)
-    return [rows[key] for key in order]
+    for s in results.series():
+        setting = {key: label for key, label in s.labels.items() if _is_setting(key)}
+        rows.setdefault(_divided(s)[0], (setting, []))
+    for s in series:
+        rows[_divided(s)[0]][1].append(
+            replace(s, labels={key: label for key, label in s.labels.items() if not _is_setting(key)})
+        )
+    return list(rows.values())
 
 
-def _setting(labels: Mapping[str, Label]) -> dict[str, Label]:
-    return {k: v for k, v in labels.items() if k.partition(".")[0] in SETTING}
+def _divided(series: Series) -> tuple[tuple[Label, ...], tuple[Label, ...]]:
+    """Its setting and its method."""
+    items = series.labels.items()
+    return tuple(v for k, v in items if _is_setting(k)), tuple(v for k, v in items if not _is_setting(k))
 
 
-def _method(series: Series) -> tuple[Label, ...]:
-    return tuple(v for k, v in series.labels.items() if k.partition(".")[0] not in SETTING)
+def _is_setting(key: str) -> bool:
+    return key.partition(".")[0] in SETTING
 
 
 def _styles(series: Sequence[Series]) -> dict[str, tuple[str, Any]]:
