@@ -179,7 +179,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None:
-    grid = [*QUICK, "--vary", "learners=3,601", "--seeds", "2", "--out", tmp_path]
+    grid: list[str | Path] = [*QUICK, "--vary", "learners=3,601", "--seeds", "2", "--out", tmp_path]
     result = compare(*grid)
     assert result.exit_code == 1
     assert "2 of 4 runs failed" in result.output
