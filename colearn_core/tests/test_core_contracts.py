@@ -5,6 +5,7 @@ from __future__ import annotations
 from colearn_core.components import KINDS
 from colearn_core.plugins import Plugins
 from colearn_core.testing import (
+    AdversaryContract,
     DatasetContract,
     LearnerContract,
     LedgerContract,
@@ -97,3 +98,75 @@ class TestFusedRuntime(RuntimeContract):
 
 class TestLoopRuntime(RuntimeContract):
     component = "loop"
+
+
+class TestBackdoor(AdversaryContract):
+    component = "backdoor"
+
+
+class TestCrashing(AdversaryContract):
+    component = "crashing"
+
+
+class TestFreeRider(AdversaryContract):
+    component = "free_rider"
+
+
+class TestGaussianNoise(AdversaryContract):
+    component = "gaussian_noise"
+
+
+class TestInnerProduct(AdversaryContract):
+    component = "inner_product"
+
+
+class TestLabelFlip(AdversaryContract):
+    component = "label_flip"
+
+
+class TestLiar(AdversaryContract):
+    component = "liar"
+
+
+class TestLittleIsEnough(AdversaryContract):
+    component = "little_is_enough"
+
+
+class TestMimic(AdversaryContract):
+    component = "mimic"
+
+
+class TestNan(AdversaryContract):
+    component = "nan"
+
+
+class TestScaledUpdate(AdversaryContract):
+    component = "scaled_update"
+
+
+class TestSignFlip(AdversaryContract):
+    component = "sign_flip"
+
+
+class TestSlow(AdversaryContract):
+    component = "slow"
+    parameters = {"seconds": 0.001}
+
+
+class TestStale(AdversaryContract):
+    component = "stale"
+
+
+class TestModelReplacement(AdversaryContract):
+    component = "backdoor"
+    parameters = {"scale": 5.0, "features": (0, 2), "poisoned": 0.2}
+
+
+class TestDisguisedFreeRider(AdversaryContract):
+    component = "free_rider"
+    parameters = {"noise": 1.0}
+
+
+class TestStaleBySomeRounds(AdversaryContract):
+    component = "stale"
+    parameters = {"rounds": 2}

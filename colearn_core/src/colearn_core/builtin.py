@@ -53,6 +53,27 @@ def colearn_ledgers() -> list[Component]:
 
 
 @hookimpl
+def colearn_adversaries() -> list[Component]:
+    here = "colearn_core.adversaries"
+    return [
+        Component("backdoor", f"{here}.backdoor:Backdoor", "Trains a trigger into the model"),
+        Component("crashing", f"{here}.crashing:Crashing", "Faulty: is often not there"),
+        Component("free_rider", f"{here}.free_rider:FreeRider", "Returns the base, perhaps with noise"),
+        Component("gaussian_noise", f"{here}.gaussian_noise:GaussianNoise", "Adds noise to its proposal"),
+        Component("inner_product", f"{here}.inner_product:InnerProduct", "Against the honest mean"),
+        Component("label_flip", f"{here}.label_flip:LabelFlip", "Trains on wrong labels"),
+        Component("liar", f"{here}.liar:Liar", "Lies in the vote only"),
+        Component("little_is_enough", f"{here}.little_is_enough:LittleIsEnough", "Hides among the honest"),
+        Component("mimic", f"{here}.mimic:Mimic", "Repeats one honest learner"),
+        Component("nan", f"{here}.nan:Nan", "Faulty: weights that are no numbers"),
+        Component("scaled_update", f"{here}.scaled_update:ScaledUpdate", "Exaggerates"),
+        Component("sign_flip", f"{here}.sign_flip:SignFlip", "Goes the other way"),
+        Component("slow", f"{here}.slow:Slow", "Faulty: keeps the others waiting"),
+        Component("stale", f"{here}.stale:Stale", "Faulty: trains from old weights"),
+    ]
+
+
+@hookimpl
 def colearn_runtimes() -> list[Component]:
     return [
         Component("fused", "colearn_core.runtimes:fused", "This process; all learners scored in one pass"),

@@ -211,8 +211,10 @@ class _Planner:
     def _versions(self, config: ExperimentConfig) -> dict[str, str]:
         """The distributions that the components come from, and the core."""
         found = {"colearn-core": version("colearn-core")}
-        for section, kind in SECTIONS.items():
-            plugin, _ = self._plugins.components(kind)[getattr(config, section).name]
+        chosen = [(kind, getattr(config, section).name) for section, kind in SECTIONS.items()]
+        chosen += [("adversaries", section.name) for section in config.adversaries]
+        for kind, name in chosen:
+            plugin, _ = self._plugins.components(kind)[name]
             if plugin != CORE:
                 info = self._plugins.infos[plugin]
                 found[info.distribution] = info.version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +24,7 @@ from .voting import VotingPolicy
 from .weights import Weights
 
 if TYPE_CHECKING:
+    from .adversaries import Adversary
     from .cohort import Cohort
     from .config import ExperimentConfig
 
@@ -41,6 +42,8 @@ class Experiment:
         names: the learners' names; by default ``learner-0``, ``learner-1``, ...
         initial: weights to begin with; by default the first learner is asked.
         ledger: where the rounds are recorded; by default nowhere.
+        adversaries: which learners, by number, play an adversary. What it does to data is up to whoever makes the
+            learners, see :func:`~colearn_core.adversaries.poisoned`.
         plugins: the plugins that names are looked up in and that observe; by default all installed.
 
     Raises:
@@ -58,6 +61,7 @@ class Experiment:
         names: Sequence[str] | None = None,
         initial: Weights | None = None,
         ledger: Ledger | None = None,
+        adversaries: Mapping[int, Adversary] | None = None,
         plugins: Plugins | None = None,
     ) -> None:
         if seed < 0:
@@ -69,6 +73,12 @@ class Experiment:
         self.policy: VotingPolicy = self._resolved("voting_policies", voting)
         make_cohort: Any = self.plugins.component("runtimes", runtime).load() if isinstance(runtime, str) else runtime
         self.cohort: Cohort = make_cohort(learners, names)
+        self.runtime = type(self.cohort).__name__
+        self.adversaries: dict[int, Adversary] = dict(sorted((adversaries or {}).items()))
+        if self.adversaries:
+            from .adversaries import DishonestCohort
+
+            self.cohort = DishonestCohort(self.cohort, learners, self.adversaries)
         self.streams = Streams(seed)
         self.ledger = ledger
         self.config: ExperimentConfig | None = None
@@ -129,7 +139,7 @@ class Experiment:
         """
         start = perf_counter()
         rounds = self.rounds(n)
-        history = History.begin(self.cohort.names, self.standing)
+        history = History.begin(self.cohort.names, self.standing, self._kinds())
         try:
             for record in rounds:
                 history.add(record)
@@ -173,16 +183,22 @@ class Experiment:
     def _resolved(self, kind: str, component: Any) -> Any:
         return self.plugins.component(kind, component).load()() if isinstance(component, str) else component
 
+    def _kinds(self) -> dict[int, str]:
+        return {i: adversary.kind for i, adversary in self.adversaries.items()}
+
     def _about(self) -> dict[str, Any]:
         if self.config is not None:
             experiment: Any = self.config.what_decides()
         else:
             experiment = {"proposals": repr(self.strategy), "voting": repr(self.policy)}
+            if self.adversaries:
+                experiment["adversaries"] = {str(i): repr(one) for i, one in self.adversaries.items()}
         versions = {info.distribution: info.version for info in self.plugins.infos.values()}
         return {
             "experiment": experiment,
             "seed": self.streams.seed,
             "streams": SCHEME,
+            **({"adversaries": {str(i): kind for i, kind in self._kinds().items()}} if self.adversaries else {}),
             "versions": {"python": platform.python_version(), "numpy": np.__version__}
             | {"colearn-core": version("colearn-core")}
             | dict(sorted(versions.items())),
@@ -191,7 +207,7 @@ class Experiment:
     def _aside(self) -> dict[str, Any]:
         threads = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
         return {
-            "cohort": type(self.cohort).__name__,
+            "cohort": self.runtime,
             "platform": platform.platform(),
             "processors": os.cpu_count(),
             "threads": threads,

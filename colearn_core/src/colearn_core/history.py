@@ -35,6 +35,7 @@ class History:
         vote_scores, test_scores: each learner's scores of the weights in force, one row per round
             and the initial row.
         privacy: what each private learner has spent, one row per round and the initial row.
+        adversaries: what the learners play that aren't honest, by number.
     """
 
     names: tuple[str, ...]
@@ -52,12 +53,14 @@ class History:
     vote_scores: list[NDArray[np.float32]] = field(default_factory=list)
     test_scores: list[NDArray[np.float32]] = field(default_factory=list)
     privacy: list[Mapping[int, Spent]] = field(default_factory=list)
+    adversaries: Mapping[int, str] = field(default_factory=dict)
 
     @staticmethod
-    def begin(names: tuple[str, ...], standing: Standing) -> History:
+    def begin(names: tuple[str, ...], standing: Standing, adversaries: Mapping[int, str] | None = None) -> History:
         history = History(
             names, standing.vote.metric, standing.test.metric, standing.vote.samples, standing.test.samples
         )
+        history.adversaries = dict(adversaries or {})
         history.vote_scores.append(standing.vote.values[:, 0])
         history.test_scores.append(standing.test.values[:, 0])
         history.privacy.append(standing.privacy)
@@ -109,6 +112,15 @@ class History:
         return weighted_mean(self.test_scores[row], self.test_samples)
 
     @property
+    def honest(self) -> NDArray[np.bool_]:
+        """Which learners play no adversary, shape ``(learners,)``."""
+        return np.array([i not in self.adversaries for i in range(len(self.names))])
+
+    def honest_mean_test(self, row: int = -1) -> float:
+        """The mean test score of the learners that play no adversary; NaN if all do."""
+        return weighted_mean(self.test_scores[row][self.honest], self.test_samples[self.honest])
+
+    @property
     def acceptance_rate(self) -> float:
         """Share of rounds that adopted a candidate; NaN before the first."""
         return sum(self.accepted) / len(self.accepted) if self.accepted else float("nan")
@@ -138,6 +150,8 @@ class History:
             f"vote_{self.vote_metric.name}": [self.mean_vote(row) for row in rows],
             f"test_{self.test_metric.name}": [self.mean_test(row) for row in rows],
         }
+        if self.adversaries:
+            columns[f"test_{self.test_metric.name}_honest"] = [self.honest_mean_test(row) for row in rows]
         if self.privacy[0]:
             columns["epsilon"] = [max(spent.epsilon for spent in self.privacy[row].values()) for row in rows]
         return columns
@@ -172,7 +186,9 @@ class Run:
                 "metric": h.test_metric.name,
                 "initial": number_or_none(h.mean_test(0)),
                 "final": number_or_none(h.mean_test()),
+                **({"honest": number_or_none(h.honest_mean_test())} if h.adversaries else {}),
             },
+            **({"adversaries": {h.names[i]: kind for i, kind in h.adversaries.items()}} if h.adversaries else {}),
             **({"privacy": _most(private)} if private else {}),
             **({"importance": dict(self.importance)} if self.importance else {}),
             "seconds": round(self.seconds, 3),

@@ -158,7 +158,6 @@ def _curve(history: History, counts: Counts) -> dict[str, list[Any]]:
     curve |= {name: [column[row] for row in kept] for name, column in counts.columns.items()}
     curve["vote"] = [number_or_none(history.mean_vote(row)) for row in kept]
     curve["test"] = [number_or_none(history.mean_test(row)) for row in kept]
-    known: Any = history
-    if getattr(known, "adversaries", None):
-        curve["test_honest"] = [number_or_none(known.honest_mean_test(row)) for row in kept]
+    if history.adversaries:
+        curve["test_honest"] = [number_or_none(history.honest_mean_test(row)) for row in kept]
     return curve

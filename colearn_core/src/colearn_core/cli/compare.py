@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import block_option, check_named, component_options, experiment_values
+from .options import adversaries_option, block_option, check_named, component_options, experiment_values
 
 if TYPE_CHECKING:
     from ..comparing import Grid, PlannedRun
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--trainings", type=int, metavar="T", help="End each run after so many local trainings.")
 @click.option("--rounds", type=int, metavar="R", help="End each run after so many rounds [50].")
 @component_options
+@adversaries_option
 @click.option("--seed", type=int, metavar="K", help="The seed, or the first of them [0].")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as split.alpha=0.1 (repeatable)."
@@ -44,6 +45,7 @@ def compare(
     vary: tuple[str, ...],
     seeds: int | None,
     settings: tuple[str, ...],
+    adversaries: tuple[str, ...],
     out: Path | None,
     jobs: int | None,
     only_list: bool,
@@ -64,7 +66,7 @@ def compare(
 
     if parquet:
         check_parquet()
-    grid = _grid(file, vary, seeds, settings, options)
+    grid = _grid(file, vary, seeds, settings, adversaries, options)
     runs = grid.runs(Plugins(block=block))
     folder = out or Path("compare") / _name(file, runs)
     tasks = [Task.of(run, folder / "runs", block) for run in runs]
@@ -77,18 +79,23 @@ def compare(
 
 
 def _grid(
-    file: Path | None, vary: tuple[str, ...], seeds: int | None, settings: tuple[str, ...], options: dict[str, Any]
+    file: Path | None,
+    vary: tuple[str, ...],
+    seeds: int | None,
+    settings: tuple[str, ...],
+    adversaries: tuple[str, ...],
+    options: dict[str, Any],
 ) -> Grid:
     from ..comparing import VARY, Grid, vary_option
     from ..errors import ConfigError
 
     if options["rounds"] is not None and options["trainings"] is not None:
         raise ConfigError("a budget is either --rounds or --trainings, not both")
-    values = experiment_values(file, settings, options)
+    values = experiment_values(file, settings, options, adversaries)
     for given, other in (("rounds", "trainings"), ("trainings", "rounds")):
         if options[given] is not None:
             values.pop(other, None)
-    for key, value in options.items():
+    for key, value in (*options.items(), ("adversaries", adversaries or None)):
         if value is not None and isinstance(values.get(VARY), dict):
             values[VARY].pop(key, None)  # options win
     grid = Grid.of(values, str(file) if file is not None else "command line")

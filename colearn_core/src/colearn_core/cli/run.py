@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import block_option, check_named, component_options, experiment_values
+from .options import adversaries_option, block_option, check_named, component_options, experiment_values
 
 if TYPE_CHECKING:
     from ..baselines import Baseline
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as split.alpha=0.1 (repeatable)."
 )
+@adversaries_option
 @click.option("--baselines", is_flag=True, help="Compare with training alone, pooled, cyclic and averaged.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), help="Where runs go [runs]."
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 def run(
     file: Path | None,
     settings: tuple[str, ...],
+    adversaries: tuple[str, ...],
     baselines: bool,
     out: Path,
     as_json: bool,
@@ -55,16 +57,18 @@ def run(
     from ..plugins import Plugins
     from ..runs import RunFolder
 
-    prepared = prepare(_config(file, settings, options), Plugins(block=block))
+    prepared = prepare(_config(file, settings, adversaries, options), Plugins(block=block))
     experiment = prepared.experiment()  # whatever is wrong shows before a folder is made
     folder = RunFolder.create(out, prepared.config)
     _play(prepared, experiment, folder, baselines, as_json)
 
 
-def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any]) -> ExperimentConfig:
+def _config(
+    file: Path | None, settings: tuple[str, ...], adversaries: tuple[str, ...], options: dict[str, Any]
+) -> ExperimentConfig:
     from ..config import ExperimentConfig
 
-    values = experiment_values(file, settings, options)
+    values = experiment_values(file, settings, options, adversaries)
     check_named(values)
     return ExperimentConfig.from_mapping(values, str(file) if file is not None else "command line")
 
@@ -78,6 +82,8 @@ def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_ba
     config = prepared.config
     watch = Watch()
     watch.say(_introduction(prepared))
+    if prepared.adversaries:
+        watch.say(_cast_list(prepared))
     budgets = experiment.cohort.spent().values()
     if budgets:
         watch.say(_promise(budgets))
@@ -149,6 +155,23 @@ def _introduction(prepared: Prepared) -> str:
     )
 
 
+def _cast_list(prepared: Prepared) -> str:
+    """Who plays which adversary."""
+    playing: dict[Any, list[str]] = {}
+    for i, adversary in prepared.adversaries.items():
+        playing.setdefault(adversary, []).append(str(i))
+    told = [
+        f"{one.kind} (learner{'s' if len(who) > 1 else ''} {', '.join(who)}{_vote(one)})"
+        for one, who in playing.items()
+    ]
+    number = len(prepared.adversaries)
+    return f"{number} of the learners {'are' if number > 1 else 'is'} not honest: {'; '.join(told)}."
+
+
+def _vote(adversary: Any) -> str:
+    return "" if adversary.votes == "honest" else f", votes: {adversary.votes}"
+
+
 def _promise(budgets: Collection[Spent]) -> str:
     """What private learners keep to."""
     targets = sorted({(b.target_epsilon, b.delta) for b in budgets})
@@ -177,6 +200,9 @@ def _warnings(prepared: Prepared) -> list[str]:
         found.append(f"{silent} of {prepared.config.learners} learners have too few samples to vote; they abstain.")
     if voters < prepared.policy.quorum * prepared.config.learners:
         found.append(f"the quorum of {prepared.policy.quorum:g} can't be reached: every round will be rejected.")
+    liars = sum(a.votes != "honest" for a in prepared.adversaries.values())
+    if 2 * liars >= prepared.config.learners:
+        found.append(f"{liars} of {prepared.config.learners} learners lie in the vote: they decide, not the others.")
     if prepared.config.learners == 1:
         found.append("a lone learner votes on its own proposals.")
     return found

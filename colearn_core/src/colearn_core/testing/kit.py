@@ -185,6 +185,11 @@ def check_runtime(make: Callable[..., Any], **parameters: Any) -> None:
     _run("runtimes", Subject(make, parameters))
 
 
+def check_adversary(make: Callable[..., Any], **parameters: Any) -> None:
+    """Run every check for adversaries on what ``make(**parameters)`` returns; raises CheckFailed."""
+    _run("adversaries", Subject(make, parameters))
+
+
 def check_plugin(name: str) -> None:
     """Run every check for plugins on an installed one; raises CheckFailed."""
     from ..plugins import installed
