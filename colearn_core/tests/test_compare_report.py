@@ -263,6 +263,10 @@ def test_the_summary_ranks_by_the_score_of_the_honest_where_there_are_others() -
     headings = [str(column.header) for column in summary_table(found).columns]
     assert "honest" in headings
     assert "honest" not in [str(column.header) for column in summary_table(TWO).columns]
+    clean = Results([*runs[:2], a_run({"voting": "clean"})], [*found.finished[:2], finished(0.85)])
+    assert [s.name for s in ranked(clean)] == ["clean", "b", "a"]
+    assert [row["test_honest"] for row in clean.rows()] == [0.2, 0.8, 0.85]
+    assert list(clean.curve_rows())[-1]["test_honest"] == 0.85
     figure = comparison(found, ("trainings",))
     assert "of honest learners" in texts(figure.axes[0])
     assert "0.800  b" in texts(figure.axes[0])

@@ -122,7 +122,7 @@ def _reading(results: Results) -> str:
     who = "honest: the mean over the honest learners. " if headline(results) != "test" else ""
     return (
         "Mean ± standard deviation over seeds. Test: the mean over learners, each on its own test data, weighted by "
-        f"samples. {who}Worst learner: the score of the learner that is served worst. Accepted: share of rounds that "
+        f"samples. {who}Worst: the score of the learner that is served worst. Accepted: share of rounds that "
         "adopted a candidate. Bytes: each proposal, and each vote (a byte), sent to every other learner. "
         "A click on a heading sorts."
     )

@@ -65,7 +65,7 @@ class Series:
         return ", ".join(map(str, self.labels.values())) or "all runs"
 
     def mean(self, column: str) -> Mean:
-        return Mean.of([f.outcome.get(column) for f in self.done])
+        return Mean.of([value_of(f, column) for f in self.done])
 
     def per_accepted(self, column: str) -> float | None:
         """What an accepted round cost; None when no round was accepted."""
@@ -130,7 +130,7 @@ class Results:
         columns = [c for c in OUTCOME if any(c in f.outcome for _, f in pairs)]
         return [
             {**_labelled(run), "status": "failed" if f.error else "done"}
-            | {column: f.outcome.get(column) for column in columns}
+            | {column: value_of(f, column) for column in columns}
             | {"error": f.error, "run": run.digest}
             for run, f in pairs
         ]
@@ -139,8 +139,21 @@ class Results:
         """One for each run that is done and each kept round of it, from the state before the first."""
         for run, f in zip(self.runs, self.finished, strict=True):
             if f is not None and f.error is None:
-                for values in zip(*f.curve.values(), strict=True):
-                    yield {**_labelled(run), **dict(zip(f.curve, values, strict=True))}
+                curve = {column: f.curve.get(column, f.curve["test"]) for column in self._curves}
+                for values in zip(*curve.values(), strict=True):
+                    yield {**_labelled(run), **dict(zip(curve, values, strict=True))}
+
+    @property
+    def _curves(self) -> list[str]:
+        """The columns of all curves; only ``test_honest`` is missing where nobody plays an adversary."""
+        return list(dict.fromkeys(column for f in self.done for column in f.curve))
+
+
+def value_of(finished: Finished, column: str) -> Any:
+    """Of an outcome, None where there's none; where nobody plays an adversary, all are honest."""
+    if column == "test_honest" and column not in finished.outcome:
+        column = "test"
+    return finished.outcome.get(column)
 
 
 def save_tables(results: Results, folder: Path, parquet: bool) -> None:
@@ -198,7 +211,7 @@ def summary_table(results: Results) -> Table:
     keys = [key for key in results.keys if key != SEED]
     for key in keys or ["experiment"]:
         table.add_column(key, overflow="fold")
-    columns = columns_of(results)
+    columns = {heading: column for heading, column in columns_of(results).items() if column != "seconds"}
     for heading in columns:
         table.add_column(heading, justify="right", no_wrap=True)
     for s in series:
@@ -229,7 +242,7 @@ def headline(results: Results) -> str:
 COLUMNS = {
     "test": "test",
     "test_honest": "honest",
-    "test_worst": "worst learner",
+    "test_worst": "worst",
     "acceptance_rate": "accepted",
     "trainings": "trainings",
     "bytes": "bytes",
