@@ -250,6 +250,20 @@ def test_data_may_be_varied_and_options_win_over_the_file(tmp_path: Path) -> Non
     assert "seed" not in again["runs"][0]
 
 
+def test_adversaries_are_varied_and_the_honest_learners_are_what_counts(tmp_path: Path) -> None:
+    attacks = 'adversaries=[],{label="flips", value=[{name="sign_flip", share=0.5}]}'
+    result = compare(*QUICK, "--vary", attacks, "--vary", "proposals=everyone", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    calm, attacked = rows(tmp_path)
+    assert [calm["adversaries"], attacked["adversaries"]] == ["none", "flips"]
+    assert calm["test_honest"] == calm["test"]
+    assert attacked["test_honest"] != attacked["test"]
+    assert rows(tmp_path, "curves")[-1]["test_honest"] == attacked["test_honest"]
+    config = ["--split", "dirichlet", "--set", "proposals.name=everyone", "--adversaries", "sign_flip:0.5"]
+    listed = json.loads(compare(*QUICK, *config, "--list", "--json", "--out", tmp_path).stdout)
+    assert [(r["run"], r["state"]) for r in listed["runs"]] == [(attacked["run"], "done")]
+
+
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = compare(*QUICK, "--out", tmp_path / "file" / "c")

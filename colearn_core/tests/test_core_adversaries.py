@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -21,6 +21,7 @@ from colearn_core.adversaries import (
     Liar,
     LittleIsEnough,
     Mimic,
+    MinMax,
     Nan,
     ScaledUpdate,
     Scene,
@@ -71,6 +72,9 @@ def propose(adversary: Adversary, at: Scene, seed: int = 0) -> Proposal:
 
 # Proposals
 
+CALCULATING = (SignFlip(), ScaledUpdate(), GaussianNoise(), InnerProduct(), LittleIsEnough(), MinMax())
+"""Those that need a model of fixed shape."""
+
 
 def test_sign_flip_goes_as_far_the_other_way() -> None:
     found = propose(SignFlip(), scene(vector(1.5, 1.0)))
@@ -80,7 +84,7 @@ def test_sign_flip_goes_as_far_the_other_way() -> None:
 
 def test_counters_are_left_as_training_made_them() -> None:
     trained = Weights({"w": np.array([1.5, 1.0]), "steps": np.array([9])})
-    for adversary in (SignFlip(), ScaledUpdate(), GaussianNoise(), InnerProduct(), LittleIsEnough(), Nan()):
+    for adversary in (*CALCULATING, Nan()):
         assert propose(adversary, scene(trained)).weights["steps"].tolist() == [9]
 
 
@@ -144,6 +148,36 @@ def test_mimic_copies_the_one_that_differs_most_with_its_samples() -> None:
     assert propose(Mimic(target=77), at) == at.others[3]
 
 
+def test_mimic_copies_the_first_of_models_that_grow() -> None:
+    grown = Weights({"w": np.arange(3.0), "steps": np.array([7])})
+    at = scene(vector(0.0, 0.0), grown, vector(1.0, 2.0))
+    assert propose(Mimic(), at) == at.others[1]
+
+
+def distances(found: Proposal, others: Mapping[int, Proposal]) -> list[float]:
+    return [float(np.linalg.norm(np.subtract(w(found), w(p)))) for p in others.values()]
+
+
+def test_min_max_is_as_far_off_as_the_two_farthest_are_apart() -> None:
+    rng = np.random.default_rng(3)
+    at = scene(vector(9.0, 9.0), *(vector(*rng.normal(size=2)) for _ in range(6)))
+    apart = max(d for p in at.others.values() for d in distances(p, at.others))
+    found = propose(MinMax(), at)
+    assert max(distances(found, at.others)) == pytest.approx(apart)
+    mean, deviation = (f([w(p) for p in at.others.values()], axis=0) for f in (np.mean, np.std))
+    assert np.ptp((mean - np.array(w(found))) / deviation) == pytest.approx(0, abs=1e-12)  # against the deviation
+    assert (np.array(w(found)) < mean).all()
+    most = max(float(np.square(distances(p, at.others)).sum()) for p in at.others.values())
+    closer = propose(MinMax("sum"), at)
+    assert np.square(distances(closer, at.others)).sum() == pytest.approx(most)
+    assert max(distances(closer, at.others)) < apart
+
+
+def test_min_max_is_honest_where_the_honest_agree() -> None:
+    assert w(propose(MinMax(), scene(vector(1.5, 1.0)))) == [1.5, 1.0]
+    assert w(propose(MinMax("sum"), scene(vector(1.5, 1.0), vector(3.0, 1.0), vector(3.0, 1.0)))) == [3.0, 1.0]
+
+
 def test_mimic_without_company_is_honest() -> None:
     at = scene(vector(5.0, 5.0))
     assert propose(Mimic(), at) is at.own
@@ -205,7 +239,7 @@ def test_a_backdoor_can_exaggerate() -> None:
     assert propose(Backdoor(), at) is at.own
 
 
-@pytest.mark.parametrize("adversary", [SignFlip(), ScaledUpdate(), GaussianNoise(), InnerProduct(), LittleIsEnough()])
+@pytest.mark.parametrize("adversary", CALCULATING)
 def test_a_model_that_grows_is_not_calculated_with(adversary: Adversary) -> None:
     grown = Weights({"w": np.arange(3.0), "steps": np.array([7])})
     with pytest.raises(Abstention, match=r"model that grows.*'w' is float64"):
@@ -220,6 +254,7 @@ WRONG: tuple[tuple[Callable[[], Adversary], str], ...] = (
     (lambda: LabelFlip(poisoned=0), "poisoned must be a share between 0 and 1, not 0"),
     (lambda: LabelFlip(source=2, target=2), "source and target are the same class: 2"),
     (lambda: LittleIsEnough(z=-1), "z must be a number of deviations, 0 or more, not -1"),
+    (lambda: MinMax("near"), "near must be max or sum, not 'near'"),  # type: ignore[arg-type]
     (lambda: FreeRider(noise=-1), "noise can't be negative or infinite: -1"),
     (lambda: FreeRider(samples=0), "samples must be a positive number, not 0"),
     (lambda: Nan(2), "places must be a share between 0 and 1, not 2"),

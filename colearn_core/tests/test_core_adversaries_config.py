@@ -21,6 +21,7 @@ from colearn_core.errors import ConfigError, DataError, PluginError, UsageError
 from colearn_core.experiment import Experiment
 from colearn_core.ledger import FileLedger, LedgerFile
 from colearn_core.plugins import Plugins
+from colearn_core.rounds import assess
 from colearn_core.streams import Streams
 
 PLUGINS = Plugins([])
@@ -84,7 +85,10 @@ WRONG: tuple[tuple[list[Any], str], ...] = (
     ([{"name": "sign_flip", "scael": 2}], "adversary 'sign_flip' has no parameter 'scael'"),
     ([{"name": "sign_flip", "scale": -2}], "adversary 'sign_flip'.*scale"),
     ([{"name": "sign_flip", "votes": "never"}], "adversary 'sign_flip': votes = 'never'"),
-    ([{"name": "label_flip", "source": 7, "target": 1}], "source is class 7, but there are 3 classes"),
+    (
+        [{"name": "label_flip", "source": 7, "target": 1}],
+        "adversary 'label_flip': source is class 7, but there are 3 classes",
+    ),
     ([{"share": 0.5}], r"'adversaries\.0\.name' is missing"),
     ([{"name": "nan", "count": "many"}], r"adversaries\.0\.count = 'many'"),
     ([7], r"adversaries\.0 = 7"),
@@ -181,7 +185,9 @@ def test_the_same_ledger_twice_and_in_the_loop(proposals: str, tmp_path: Path) -
 def test_the_ledger_tells_who_plays_what(tmp_path: Path) -> None:
     of = prepared({"name": "nan", "learners": [2]}, {"name": "sign_flip", "learners": [0, 3]})
     opening, *rounds = lines(of, tmp_path)
-    assert opening["adversaries"] == {"0": "sign_flip", "2": "nan", "3": "sign_flip"}
+    flip = {"kind": "sign_flip", "parameters": "SignFlip(votes='honest', scale=1.0)"}
+    nan = {"kind": "nan", "parameters": "Nan(votes='honest', places=1.0)"}
+    assert opening["adversaries"] == {"0": flip, "2": nan, "3": flip}
     assert [a["name"] for a in opening["experiment"]["adversaries"]] == ["nan", "sign_flip"]
     assert opening["learners"] == [f"learner-{i}" for i in range(10)]
     refusals = [r["refusals"].get("2") for r in rounds if 2 in r["proposers"]]
@@ -197,8 +203,8 @@ def test_experiments_from_objects_record_their_adversaries(tmp_path: Path) -> No
     with FileLedger(tmp_path) as ledger:
         Experiment(learners, adversaries={1: SignFlip(2.0)}, ledger=ledger, plugins=PLUGINS).run(1)
     opening = LedgerFile.read(ledger.path).opening
-    assert opening["experiment"]["adversaries"] == {"1": "SignFlip(votes='honest', scale=2.0)"}
-    assert opening["adversaries"] == {"1": "sign_flip"}
+    parameters = "SignFlip(votes='honest', scale=2.0)"
+    assert opening["adversaries"] == {"1": {"kind": "sign_flip", "parameters": parameters}}
 
 
 def test_only_the_learners_that_poison_hold_other_data() -> None:
@@ -224,12 +230,15 @@ def test_baselines_without_a_vote_suffer_and_honest_ones_do_not() -> None:
 
 
 def attacked(*adversaries: Any) -> tuple[float, float]:
-    """Success of the backdoor, and accuracy, in a model of federated averaging without a veto."""
+    """Success of the backdoor, and accuracy, after federated averaging."""
     data = {"name": "blobs", "samples": 600, "features": 64, "classes": 4, "spread": 2.5}
-    nobody_rejects = {"name": "threshold", "share": 0}
-    of = prepared(*adversaries, data=data, proposals="everyone", voting=nobody_rejects, seed=1)
-    run = of.experiment().run(20)
-    return attack_success(of, Backdoor(value=3.0), run.weights), run.history.honest_mean_test()
+    of = prepared(*adversaries, data=data, seed=1)
+    experiment = of.experiment()
+    weights, cohort = experiment.weights, experiment.cohort
+    for round in range(1, 21):
+        proposals = cohort.propose(range(10), weights, round, experiment.streams).proposals
+        weights = cohort.combine(weights, list(proposals.values()))
+    return attack_success(of, Backdoor(value=3.0), weights), assess(cohort, weights).test.mean()
 
 
 def test_a_backdoor_that_nobody_votes_against_works_and_is_measured() -> None:
@@ -297,6 +306,13 @@ def test_adversaries_of_the_command_line_replace_those_of_the_file(tmp_path: Pat
     told = colearn("run", file, "--rounds", "1", "--adversaries", "slow", "--out", tmp_path / "b").output
     assert "1 of the learners is not honest: slow (learner " in told
     assert "lie in the vote" not in told
+
+
+def test_an_attack_that_needs_company_is_told_where_it_has_none(tmp_path: Path) -> None:
+    options = ("--adversaries", "mimic", "--adversaries", "sign_flip", "--adversaries", "min_max")
+    told = colearn(*QUICK[:-2], *options, "--out", tmp_path / "a").output
+    assert "Note: mimic, min_max: honest in a round in which nobody else proposes, as here in all." in told
+    assert "nobody else proposes" not in colearn(*QUICK, *options, "--out", tmp_path / "b").output
 
 
 @pytest.mark.parametrize("option", ["sign_flip:1.5", "sign_flip:11", "signflip", "nan:"])

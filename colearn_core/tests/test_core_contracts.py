@@ -136,6 +136,15 @@ class TestMimic(AdversaryContract):
     component = "mimic"
 
 
+class TestMinMax(AdversaryContract):
+    component = "min_max"
+
+
+class TestMinSum(AdversaryContract):
+    component = "min_max"
+    parameters = {"near": "sum"}
+
+
 class TestNan(AdversaryContract):
     component = "nan"
 

@@ -20,6 +20,7 @@ from colearn_core.adversaries import (
     SignFlip,
     Stale,
 )
+from colearn_core.adversaries.bases import Bases
 from colearn_core.cohort import LoopCohort, Proposals
 from colearn_core.errors import Abstention, ConfigError
 from colearn_core.experiment import Experiment
@@ -208,6 +209,23 @@ def test_stale_learners_train_from_what_was_in_force_then() -> None:
     assert w(learners[0].bases[-1]) == [1.0]
     asked(of, [1], vector(50.0), 1)  # all of them
     assert w(learners[1].bases[-1]) == [50.0]
+
+
+def test_only_as_much_of_the_past_is_kept_as_somebody_looks_back() -> None:
+    bases, kept = Bases(2), []
+    for round in range(1, 40):
+        bases.add(round, vector(float(round)))
+        kept.append(len(bases._since))
+        assert [w(base) for base in bases.past(round, 2)] == [[float(r)] for r in (round - 1, round - 2) if r > 0]
+        assert w(bases.initial) == [1.0]
+        assert bases.before is None if round == 1 else w(bases.before or vector()) == [round - 1.0]
+    assert max(kept) == 3
+    same = vector(5.0)
+    for round in range(40, 60):  # rejections: the same base, and the one before it is still known
+        bases.add(round, same)
+    assert bases.before is not None
+    assert w(bases.before) == [39.0]
+    assert [w(base) for base in bases.past(59, 2)] == [[5.0], [5.0]]
 
 
 def test_a_free_rider_hides_behind_the_last_change() -> None:

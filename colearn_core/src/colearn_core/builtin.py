@@ -65,6 +65,7 @@ def colearn_adversaries() -> list[Component]:
         Component("liar", f"{here}.liar:Liar", "Lies in the vote only"),
         Component("little_is_enough", f"{here}.little_is_enough:LittleIsEnough", "Hides among the honest"),
         Component("mimic", f"{here}.mimic:Mimic", "Repeats one honest learner"),
+        Component("min_max", f"{here}.min_max:MinMax", "As far off as the honest are from each other"),
         Component("nan", f"{here}.nan:Nan", "Faulty: weights that are no numbers"),
         Component("scaled_update", f"{here}.scaled_update:ScaledUpdate", "Exaggerates"),
         Component("sign_flip", f"{here}.sign_flip:SignFlip", "Goes the other way"),

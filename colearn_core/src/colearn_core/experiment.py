@@ -139,7 +139,7 @@ class Experiment:
         """
         start = perf_counter()
         rounds = self.rounds(n)
-        history = History.begin(self.cohort.names, self.standing, self._kinds())
+        history = History.begin(self.cohort.names, self.standing, adversaries=self._kinds())
         try:
             for record in rounds:
                 history.add(record)
@@ -186,19 +186,20 @@ class Experiment:
     def _kinds(self) -> dict[int, str]:
         return {i: adversary.kind for i, adversary in self.adversaries.items()}
 
+    def _cast_list(self) -> dict[str, dict[str, str]]:
+        return {str(i): {"kind": one.kind, "parameters": repr(one)} for i, one in self.adversaries.items()}
+
     def _about(self) -> dict[str, Any]:
         if self.config is not None:
             experiment: Any = self.config.what_decides()
         else:
             experiment = {"proposals": repr(self.strategy), "voting": repr(self.policy)}
-            if self.adversaries:
-                experiment["adversaries"] = {str(i): repr(one) for i, one in self.adversaries.items()}
         versions = {info.distribution: info.version for info in self.plugins.infos.values()}
         return {
             "experiment": experiment,
             "seed": self.streams.seed,
             "streams": SCHEME,
-            **({"adversaries": {str(i): kind for i, kind in self._kinds().items()}} if self.adversaries else {}),
+            **({"adversaries": self._cast_list()} if self.adversaries else {}),
             "versions": {"python": platform.python_version(), "numpy": np.__version__}
             | {"colearn-core": version("colearn-core")}
             | dict(sorted(versions.items())),

@@ -56,7 +56,7 @@ class History:
     adversaries: Mapping[int, str] = field(default_factory=dict)
 
     @staticmethod
-    def begin(names: tuple[str, ...], standing: Standing, adversaries: Mapping[int, str] | None = None) -> History:
+    def begin(names: tuple[str, ...], standing: Standing, *, adversaries: Mapping[int, str] | None = None) -> History:
         history = History(
             names, standing.vote.metric, standing.test.metric, standing.vote.samples, standing.test.samples
         )

@@ -216,7 +216,7 @@ class LedgerFile:
             metric(first["metrics"]["test"]),
             np.array(first["samples"]["vote"], dtype=np.int64),
             np.array(first["samples"]["test"], dtype=np.int64),
-            adversaries={int(i): kind for i, kind in first.get("adversaries", {}).items()},
+            adversaries={int(i): one["kind"] for i, one in first.get("adversaries", {}).items()},
         )
         history.vote_scores.append(_array(first["scores"]["vote"]))
         history.test_scores.append(_array(first["scores"]["test"]))

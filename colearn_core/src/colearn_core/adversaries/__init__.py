@@ -20,6 +20,7 @@ from .label_flip import LabelFlip as LabelFlip
 from .liar import Liar as Liar
 from .little_is_enough import LittleIsEnough as LittleIsEnough
 from .mimic import Mimic as Mimic
+from .min_max import MinMax as MinMax
 from .nan import Nan as Nan
 from .roles import Wanted as Wanted
 from .roles import roles as roles

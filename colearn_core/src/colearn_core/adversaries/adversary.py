@@ -93,6 +93,9 @@ class Adversary:
     malicious: ClassVar[bool] = True
     """Whether it means harm; the malicious ones are each other's accomplices."""
 
+    needs_company: ClassVar[bool] = False
+    """Whether its proposals are honest unless others propose in the same round."""
+
     votes: Annotated[
         Literal["honest", "yes", "no", "opposite", "loyal"],
         "How it votes; loyal: for exactly the candidates that an accomplice has a part in",
@@ -146,8 +149,15 @@ class Adversary:
 
 
 def poisoned(parts: Sequence[PrivateData], adversaries: Mapping[int, Adversary], streams: Streams) -> list[PrivateData]:
-    """The learners' data, those of adversaries as they poison them. Each draws from its own stream."""
-    return [
-        adversaries[i].poison(part, streams.generator("poison", learner=i)) if i in adversaries else part
-        for i, part in enumerate(parts)
-    ]
+    """The learners' data, those of adversaries as they poison them. Each draws from its own stream.
+
+    Raises:
+        ParameterError: an adversary doesn't fit the data; names it.
+    """
+    found = list(parts)
+    for i, adversary in adversaries.items():
+        try:
+            found[i] = adversary.poison(parts[i], streams.generator("poison", learner=i))
+        except ParameterError as error:
+            raise ParameterError(f"adversary {adversary.kind!r}: {error}") from None
+    return found

@@ -84,7 +84,7 @@ class DishonestCohort(Cohort):
             honest = ballots.votes[i].copy()
             rng = streams.generator("lie", round, i)
             try:
-                told = _ballot(adversary.cast(honest, candidates, self.accomplices, rng), len(candidates))
+                told = _checked_ballot(adversary.cast(honest, candidates, self.accomplices, rng), honest)
             except Exception:  # as of any learner: it abstains
                 told = np.full(len(candidates), ABSTAIN, dtype=np.int8)
                 log.debug("%s, playing %s, doesn't vote", self.names[i], adversary.kind, exc_info=True)
@@ -163,10 +163,12 @@ class DishonestCohort(Cohort):
         return proposal
 
 
-def _ballot(told: Ballot, candidates: int) -> Ballot:
+def _checked_ballot(told: Ballot, honest: Ballot) -> Ballot:
     """The votes, if they are some."""
-    if told.shape != (candidates,) or not np.isin(told, (-1, 0, 1)).all():
-        raise ValueError(f"{told!r} are no votes on {candidates} candidates")
+    if told is not honest:
+        values = told.dtype.kind == "i" and told.min(initial=0) >= -1 and told.max(initial=0) <= 1
+        if told.shape != honest.shape or not values:
+            raise ValueError(f"{told!r} are no votes on {len(honest)} candidates")
     return told
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 from statistics import NormalDist
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge
@@ -28,6 +28,7 @@ class LittleIsEnough(Adversary):
     deviation is 0, and what it proposes is honest.
     """
 
+    needs_company: ClassVar[bool] = True
     z: Annotated[
         float | None, Ge(0), "Deviations from the mean; by default what the paper finds for the proposals of the round"
     ] = None

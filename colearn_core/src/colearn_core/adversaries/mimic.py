@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge
 
+from ..errors import Abstention
 from ..learner import Proposal
 from .adversary import Adversary, Scene
 from .updates import Update, update_of
@@ -20,9 +21,11 @@ class Mimic(Adversary):
 
     Whom to copy is, as in the paper, who lies farthest along the direction in which honest updates differ most.
     The paper learns that direction in the first rounds and keeps it; here each round has its own, since other learners
-    may be asked. Give ``target`` to copy the same one whenever it proposes.
+    may be asked. Give ``target`` to copy the same one whenever it proposes. Models that grow have no such direction:
+    of them it copies the first.
     """
 
+    needs_company: ClassVar[bool] = True
     target: Annotated[int | None, Ge(0), "Number of the learner to copy; by default the most telling one"] = None
 
     def propose(self, scene: Scene, rng: np.random.Generator) -> Proposal:
@@ -30,8 +33,11 @@ class Mimic(Adversary):
             return scene.own
         if self.target is not None and self.target in scene.others:
             return scene.others[self.target]
-        learners = sorted(scene.others)
-        return scene.others[learners[_farthest([update_of(scene.others[i], scene.base) for i in learners])]]
+        honest = list(scene.others.values())
+        try:
+            return honest[_farthest([update_of(p, scene.base) for p in honest])]
+        except Abstention:
+            return honest[0]
 
 
 def _farthest(updates: list[Update]) -> int:

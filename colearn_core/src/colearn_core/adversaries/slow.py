@@ -20,7 +20,7 @@ class Slow(Adversary):
     """Takes longer to propose, and is honest otherwise. The model is as without it; the run takes that much longer."""
 
     malicious: ClassVar[bool] = False
-    seconds: Annotated[float, Ge(0), "How much longer a proposal takes"] = 1.0
+    seconds: Annotated[float, Ge(0), "How much longer a proposal takes"] = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()

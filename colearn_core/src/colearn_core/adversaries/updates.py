@@ -45,10 +45,15 @@ def combined(function: Callable[[NDArray[np.float64]], NDArray[np.float64]], upd
     return {name: function(np.stack([update[name] for update in updates])) for name in updates[0]}
 
 
+def inner(one: Update, other: Update) -> float:
+    """Their inner product."""
+    return sum(float(np.vdot(change, other[name])) for name, change in one.items())
+
+
 def root_mean_square(update: Update) -> float:
     """Over all values; 0 if there are none."""
     size = sum(change.size for change in update.values())
-    return float(np.sqrt(sum(float(np.square(change).sum()) for change in update.values()) / size)) if size else 0.0
+    return float(np.sqrt(inner(update, update) / size)) if size else 0.0
 
 
 def normal_noise(base: Weights, deviation: float, rng: np.random.Generator) -> Update:

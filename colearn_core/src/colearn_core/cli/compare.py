@@ -45,7 +45,6 @@ def compare(
     vary: tuple[str, ...],
     seeds: int | None,
     settings: tuple[str, ...],
-    adversaries: tuple[str, ...],
     out: Path | None,
     jobs: int | None,
     only_list: bool,
@@ -66,7 +65,7 @@ def compare(
 
     if parquet:
         check_parquet()
-    grid = _grid(file, vary, seeds, settings, adversaries, options)
+    grid = _grid(file, vary, seeds, settings, options)
     runs = grid.runs(Plugins(block=block))
     folder = out or Path("compare") / _name(file, runs)
     tasks = [Task.of(run, folder / "runs", block) for run in runs]
@@ -79,23 +78,18 @@ def compare(
 
 
 def _grid(
-    file: Path | None,
-    vary: tuple[str, ...],
-    seeds: int | None,
-    settings: tuple[str, ...],
-    adversaries: tuple[str, ...],
-    options: dict[str, Any],
+    file: Path | None, vary: tuple[str, ...], seeds: int | None, settings: tuple[str, ...], options: dict[str, Any]
 ) -> Grid:
     from ..comparing import VARY, Grid, vary_option
     from ..errors import ConfigError
 
     if options["rounds"] is not None and options["trainings"] is not None:
         raise ConfigError("a budget is either --rounds or --trainings, not both")
-    values = experiment_values(file, settings, options, adversaries)
+    values = experiment_values(file, settings, options)
     for given, other in (("rounds", "trainings"), ("trainings", "rounds")):
         if options[given] is not None:
             values.pop(other, None)
-    for key, value in (*options.items(), ("adversaries", adversaries or None)):
+    for key, value in options.items():
         if value is not None and isinstance(values.get(VARY), dict):
             values[VARY].pop(key, None)  # options win
     grid = Grid.of(values, str(file) if file is not None else "command line")

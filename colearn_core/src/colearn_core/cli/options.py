@@ -65,11 +65,9 @@ def component_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def experiment_values(
-    file: Path | None, settings: Sequence[str], options: Mapping[str, Any], adversaries: Sequence[str]
-) -> dict[str, Any]:
+def experiment_values(file: Path | None, settings: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
     """What an experiment file says, changed by options, and these by settings."""
-    from ..config import SECTIONS, adversary_option, read_toml, with_setting
+    from ..config import SECTIONS, read_toml, with_setting
 
     values = read_toml(file) if file is not None else {}
     for key, value in options.items():
@@ -78,8 +76,6 @@ def experiment_values(
             same = key in SECTIONS and isinstance(values.get(key), dict) and values[key].get("name") == value
             if not same:
                 values[key] = value
-    if adversaries:
-        values["adversaries"] = [adversary_option(text) for text in adversaries]
     for setting in settings:
         with_setting(values, setting)
     return values
@@ -92,10 +88,20 @@ def check_named(keys: Collection[str]) -> None:
             raise click.UsageError(f"Name the {key}: --{key} NAME, or an experiment file. Try `colearn components`.")
 
 
+def _sections(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[dict[str, Any]] | None:
+    """The sections of an experiment file that the texts stand for; None without any."""
+    if not texts:
+        return None
+    from ..config import adversary_option
+
+    return [adversary_option(text) for text in texts]
+
+
 adversaries_option = click.option(
     "--adversaries",
     multiple=True,
     metavar="NAME[:WHO]",
+    callback=_sections,
     help="Learners that cheat or fail: how many, or a share, such as sign_flip:0.3 (repeatable).",
     shell_complete=complete_component("adversaries"),
 )

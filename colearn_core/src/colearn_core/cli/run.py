@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 def run(
     file: Path | None,
     settings: tuple[str, ...],
-    adversaries: tuple[str, ...],
     baselines: bool,
     out: Path,
     as_json: bool,
@@ -57,18 +56,16 @@ def run(
     from ..plugins import Plugins
     from ..runs import RunFolder
 
-    prepared = prepare(_config(file, settings, adversaries, options), Plugins(block=block))
+    prepared = prepare(_config(file, settings, options), Plugins(block=block))
     experiment = prepared.experiment()  # whatever is wrong shows before a folder is made
     folder = RunFolder.create(out, prepared.config)
     _play(prepared, experiment, folder, baselines, as_json)
 
 
-def _config(
-    file: Path | None, settings: tuple[str, ...], adversaries: tuple[str, ...], options: dict[str, Any]
-) -> ExperimentConfig:
+def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any]) -> ExperimentConfig:
     from ..config import ExperimentConfig
 
-    values = experiment_values(file, settings, options, adversaries)
+    values = experiment_values(file, settings, options)
     check_named(values)
     return ExperimentConfig.from_mapping(values, str(file) if file is not None else "command line")
 
@@ -157,19 +154,16 @@ def _introduction(prepared: Prepared) -> str:
 
 def _cast_list(prepared: Prepared) -> str:
     """Who plays which adversary."""
-    playing: dict[Any, list[str]] = {}
+    playing: dict[str, list[int]] = {}
     for i, adversary in prepared.adversaries.items():
-        playing.setdefault(adversary, []).append(str(i))
-    told = [
-        f"{one.kind} (learner{'s' if len(who) > 1 else ''} {', '.join(who)}{_vote(one)})"
-        for one, who in playing.items()
-    ]
+        playing.setdefault(repr(adversary), []).append(i)
+    told = []
+    for who in playing.values():
+        one = prepared.adversaries[who[0]]
+        vote = "" if one.votes == "honest" else f", votes: {one.votes}"
+        told.append(f"{one.kind} (learner{'s' if len(who) > 1 else ''} {', '.join(map(str, who))}{vote})")
     number = len(prepared.adversaries)
     return f"{number} of the learners {'are' if number > 1 else 'is'} not honest: {'; '.join(told)}."
-
-
-def _vote(adversary: Any) -> str:
-    return "" if adversary.votes == "honest" else f", votes: {adversary.votes}"
 
 
 def _promise(budgets: Collection[Spent]) -> str:
@@ -193,6 +187,8 @@ def _title(config: ExperimentConfig) -> str:
 
 def _warnings(prepared: Prepared) -> list[str]:
     """What makes the outcome doubtful, told before the run."""
+    from ..streams import Streams
+
     found = []
     voters = sum(len(part.vote) > 0 for part in prepared.parts)
     if voters < prepared.config.learners:
@@ -203,6 +199,9 @@ def _warnings(prepared: Prepared) -> list[str]:
     liars = sum(a.votes != "honest" for a in prepared.adversaries.values())
     if 2 * liars >= prepared.config.learners:
         found.append(f"{liars} of {prepared.config.learners} learners lie in the vote: they decide, not the others.")
+    lonely = sorted({a.kind for a in prepared.adversaries.values() if a.needs_company})
+    if lonely and len(prepared.strategy.proposers(1, prepared.config.learners, Streams(prepared.config.seed))) == 1:
+        found.append(f"{', '.join(lonely)}: honest in a round in which nobody else proposes, as here in all.")
     if prepared.config.learners == 1:
         found.append("a lone learner votes on its own proposals.")
     return found
