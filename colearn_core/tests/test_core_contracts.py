@@ -43,8 +43,32 @@ class TestUnanimous(VotingPolicyContract):
     component = "unanimous"
 
 
+class TestContinuous(SplitterContract):
+    component = "continuous"
+    parameters = {"column": "age"}
+
+
 class TestDirichlet(SplitterContract):
     component = "dirichlet"
+
+
+class TestBalancedDirichlet(SplitterContract):
+    component = "dirichlet"
+    parameters = {"alpha": 0.1, "balanced": True}
+
+
+class TestDirichletOfShares(SplitterContract):
+    component = "dirichlet"
+    parameters = {"shares": (1, 2, 3, 4, 50)}
+
+
+class TestDistribution(SplitterContract):
+    component = "distribution"
+    parameters = {"table": ((1,) * 10, (0,) * 9 + (1,), (2,) * 10, (0.5,) * 10, (1, 0) * 5)}
+
+
+class TestFeatureNoise(SplitterContract):
+    component = "feature_noise"
 
 
 class TestFractions(SplitterContract):
@@ -52,12 +76,58 @@ class TestFractions(SplitterContract):
     parameters = {"shares": (1, 2, 3, 4, 5)}
 
 
+class TestGammaSimilarity(SplitterContract):
+    component = "gamma_similarity"
+
+
+class TestGroupedNatural(SplitterContract):
+    component = "grouped_natural"
+    parameters = {"column": "patient"}
+
+
 class TestIid(SplitterContract):
     component = "iid"
 
 
+class TestNatural(SplitterContract):
+    component = "natural"
+    parameters = {"column": "hospital"}
+    learners = 10
+
+
+class TestPathological(SplitterContract):
+    component = "pathological"
+
+
+class TestPowerLaw(SplitterContract):
+    component = "quantity"
+
+
+class TestDrawnQuantities(SplitterContract):
+    component = "quantity"
+    parameters = {"law": "log_normal", "per_class": True, "strength": 3.0}
+
+
+class TestDirichletQuantities(SplitterContract):
+    component = "quantity"
+    parameters = {"law": "dirichlet"}
+
+
+class TestExponentialQuantities(SplitterContract):
+    component = "quantity"
+    parameters = {"law": "exponential", "min_samples": 2}
+
+
 class TestShards(SplitterContract):
     component = "shards"
+
+
+class TestStratified(SplitterContract):
+    component = "stratified"
+
+
+class TestTime(SplitterContract):
+    component = "time"
 
 
 class TestApproval(ProposalStrategyContract):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from colearn_core.data import Dataset, Holdout, PrivateData, Samples, Task, Transform, partition
+from colearn_core.dealing import apportion
 from colearn_core.errors import DataError, ParameterError, SplitError
-from colearn_core.splitting import Dirichlet, Fractions, Iid, Indices, Shards, Splitter, apportion
+from colearn_core.splitting import Dirichlet, Fractions, Iid, Indices, Shards, Splitter
 from colearn_core.streams import Streams
 
 Array = NDArray[Any]

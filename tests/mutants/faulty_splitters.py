@@ -14,7 +14,10 @@ from annotated_types import Gt
 from mutant import Mutant
 from numpy.typing import NDArray
 
+from colearn_core.by_column import GroupedNatural
+from colearn_core.data import Samples
 from colearn_core.errors import DataError, SplitError
+from colearn_core.feature_skew import FeatureNoise
 from colearn_core.splitting import Dirichlet, Iid, Indices, Shards, Splitter, check_parts
 from colearn_core.testing import Subject
 from colearn_core.testing.checks import splitters
@@ -247,6 +250,103 @@ class MasksForIndices(Iid):
 
 
 @dataclass(frozen=True)
+class NumbersItsColumn(Iid):
+    column: Any = 3
+
+
+@dataclass(frozen=True)
+class TakesEveryColumnForNumbers(Iid):
+    column: str | None = "site"
+
+    def split(self, labels: Labels, parts: int, rng: Rng) -> list[Indices]:
+        check_parts(labels, parts)
+        return list(np.array_split(np.argsort(labels.astype(np.float64) + 0.01 * rng.random(len(labels))), parts))
+
+
+@dataclass(frozen=True)
+class LosesMissingValues(Iid):
+    """Groups by comparing, and NaN equals nothing."""
+
+    column: str | None = "site"
+
+    def split(self, labels: Labels, parts: int, rng: Rng) -> list[Indices]:
+        check_parts(labels, parts)
+        rows = np.concatenate([np.flatnonzero(labels == value) for value in np.unique(labels)])
+        return list(np.array_split(rng.permutation(rows), parts))
+
+
+@dataclass(frozen=True)
+class AddsNoiseInPlace(Iid):
+    def alter(self, samples: Samples, learner: int, learners: int, rng: Rng) -> Samples:
+        if samples.x.dtype.kind == "f":
+            samples.x[:] += rng.normal(size=samples.x.shape)
+        return samples
+
+
+@dataclass(frozen=True)
+class FlipsTargets(Iid):
+    def alter(self, samples: Samples, learner: int, learners: int, rng: Rng) -> Samples:
+        return Samples(samples.x, rng.permutation(samples.y))
+
+
+@dataclass(frozen=True)
+class DropsASample(Iid):
+    def alter(self, samples: Samples, learner: int, learners: int, rng: Rng) -> Samples:
+        return Samples(samples.x[: max(1, len(samples) - 1)], samples.y[: max(1, len(samples) - 1)])
+
+
+@dataclass(frozen=True)
+class FlattensPictures(Iid):
+    def alter(self, samples: Samples, learner: int, learners: int, rng: Rng) -> Samples:
+        return Samples(samples.x.reshape(len(samples), -1), samples.y)
+
+
+@dataclass(frozen=True)
+class NoiseWithoutASeed(Iid):
+    def alter(self, samples: Samples, learner: int, learners: int, rng: Rng) -> Samples:
+        return Samples(samples.x + np.random.default_rng().normal(size=samples.x.shape), samples.y)
+
+
+@dataclass(frozen=True)
+class NoiseFromTheGlobalGenerator(Iid):
+    def alter(self, samples: Samples, learner: int, learners: int, rng: Rng) -> Samples:
+        return Samples(samples.x + np.random.normal(size=samples.x.shape), samples.y)
+
+
+@dataclass(frozen=True)
+class DividesByTheDeviation(Iid):
+    """A learner's own scale; constant features have none."""
+
+    def alter(self, samples: Samples, learner: int, learners: int, rng: Rng) -> Samples:
+        with np.errstate(all="ignore"):
+            return Samples(samples.x / samples.x.std(axis=0), samples.y)
+
+
+@dataclass(frozen=True)
+class NoiseWithoutBounds(Iid):
+    strength: Annotated[float, Gt(0)] = 1.0
+
+    def alter(self, samples: Samples, learner: int, learners: int, rng: Rng) -> Samples:
+        with np.errstate(all="ignore"):
+            return Samples(samples.x * np.float64(self.strength) * (learner + 1), samples.y)
+
+
+@dataclass(frozen=True)
+class CannotAlterCounts(Iid):
+    def alter(self, samples: Samples, learner: int, learners: int, rng: Rng) -> Samples:
+        noise = rng.normal(size=samples.x.shape)
+        return Samples(np.add(samples.x, noise, out=samples.x.copy()), samples.y)
+
+
+@dataclass(frozen=True)
+class Turned(Iid):
+    """A control: every other learner sees its features in reverse order."""
+
+    def alter(self, samples: Samples, learner: int, learners: int, rng: Rng) -> Samples:
+        return Samples(samples.x[..., ::-1], samples.y) if learner % 2 else samples
+
+
+@dataclass(frozen=True)
 class InOrder(Splitter):
     """Cuts the data where they stand, and draws nothing."""
 
@@ -324,12 +424,28 @@ MUTANTS = [
     _mutant(BlamesTheData, "a refusal of the wrong kind"),
     _mutant(FloatIndices, "indices are floats"),
     _mutant(MasksForIndices, "masks instead of indices"),
+    _mutant(NumbersItsColumn, "its column is a number, not a name"),
+    _mutant(TakesEveryColumnForNumbers, "crashes on a column of text"),
+    _mutant(LosesMissingValues, "loses samples without a value in its column"),
+    _mutant(AddsNoiseInPlace, "changes the samples that it alters in place"),
+    _mutant(FlipsTargets, "alters targets with the features"),
+    _mutant(DropsASample, "loses a sample when it alters features"),
+    _mutant(FlattensPictures, "alters the shape of features"),
+    _mutant(NoiseWithoutASeed, "features are altered otherwise each time"),
+    _mutant(NoiseFromTheGlobalGenerator, "alters features by numpy's global generator"),
+    _mutant(DividesByTheDeviation, "constant features become NaN"),
+    _mutant(NoiseWithoutBounds, "features become infinite for large parameters"),
+    _mutant(CannotAlterCounts, "fails on features that are integers"),
 ]
 
 CONTROLS = [
     _mutant(InOrder, ""),
     _mutant(ByClass, ""),
     _mutant(OneHasMost, ""),
+    _mutant(Turned, ""),
+    Mutant("Noise", "splitters", "", Subject(FeatureNoise, {"strength": 2.0, "relative": False})),
+    Mutant("BySite", "splitters", "", Subject(GroupedNatural, {"column": "site"})),
+    Mutant("BalancedDirichlet", "splitters", "", Subject(Dirichlet, {"alpha": 1e-6, "balanced": True})),
     Mutant("VerySkewed", "splitters", "", Subject(Dirichlet, {"alpha": 1e-6, "min_samples": 3})),
     Mutant("OneShard", "splitters", "", Subject(Shards, {"per_learner": 1})),
     Mutant("ManyLearners", "splitters", "", Subject(Iid, learners=200)),

@@ -28,10 +28,20 @@ def colearn_voting_policies() -> list[Component]:
 @hookimpl
 def colearn_splitters() -> list[Component]:
     return [
+        Component("continuous", "colearn_core.by_column:Continuous", "Along a quantity, as strictly as you like"),
         Component("dirichlet", "colearn_core.splitting:Dirichlet", "Label skew of chosen strength"),
+        Component("distribution", "colearn_core.label_skew:Distribution", "Shares of each class as a table says"),
+        Component("feature_noise", "colearn_core.feature_skew:FeatureNoise", "Equal parts, features ever noisier"),
         Component("fractions", "colearn_core.splitting:Fractions", "Random parts of given sizes"),
+        Component("gamma_similarity", "colearn_core.label_skew:GammaSimilarity", "Label skew: partly sorted by class"),
+        Component("grouped_natural", "colearn_core.by_column:GroupedNatural", "Whole groups for each learner"),
         Component("iid", "colearn_core.splitting:Iid", "Equal random parts"),
+        Component("natural", "colearn_core.by_column:Natural", "One learner for each value of a column"),
+        Component("pathological", "colearn_core.label_skew:Pathological", "Label skew: exactly k classes each"),
+        Component("quantity", "colearn_core.quantity_skew:Quantity", "Random parts whose sizes follow a law"),
         Component("shards", "colearn_core.splitting:Shards", "Label skew: few classes for each learner"),
+        Component("stratified", "colearn_core.label_skew:Stratified", "Equal parts with the same classes"),
+        Component("time", "colearn_core.by_column:Time", "Consecutive samples by a time column"),
     ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .streams import Streams
 
 Array = NDArray[Any]
 TARGET_BINS = 10
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,15 @@ class Dataset:
         task: the classes, if any.
         fit_transform: from a learner's own training features to a transform of all its features,
             so that statistics such as means stay private; None leaves features as they are.
+        columns: what is known of each sample besides its features, for splitters to go by: where it came from,
+            or when. By name, one value for each sample: numbers, dates or text.
     """
 
     name: str
     samples: Samples
     task: Task
     fit_transform: Callable[[Array], Transform] | None = None
+    columns: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         x, y = self.samples.x, self.samples.y
@@ -92,13 +97,72 @@ class Dataset:
             raise DataError(f"data set {self.name!r} has {len(x)} rows of features and {len(y)} targets")
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             raise DataError(f"data set {self.name!r} has targets that are no numbers ({int((~np.isfinite(y)).sum())})")
+        for name, values in self.columns.items():
+            if values.shape != (len(y),):
+                raise DataError(
+                    f"data set {self.name!r} has {len(y)} samples, its column {name!r} the shape {values.shape}"
+                )
 
     def labels(self) -> Array:
         """What splitters go by: the class, or for regression the decile of the target."""
         if self.task.classes:
             return self.samples.y
-        edges = np.quantile(self.samples.y, np.linspace(0, 1, TARGET_BINS + 1)[1:-1])
-        return np.searchsorted(edges, self.samples.y, side="right")
+        return np.searchsorted(self.target_edges(), self.samples.y, side="right")
+
+    def target_edges(self) -> Array:
+        """What divides the deciles of a regression's target: the upper nine are at or above these values."""
+        return np.asarray(np.quantile(self.samples.y, np.linspace(0, 1, TARGET_BINS + 1)[1:-1]))
+
+    def column(self, name: str) -> Array:
+        """A value for each sample: of one of :attr:`columns`, a feature by its name, or something that all data have.
+
+        All data have ``"target"`` (class numbers or values), ``"row"`` (the order in which the samples stand) and
+        ``"principal component"`` (where a sample lies along the direction in which standardised features vary most).
+
+        Raises:
+            ParameterError: there's no such column; the message lists the known ones.
+        """
+        if name in self.columns:
+            return self.columns[name]
+        if name in self.task.features:
+            return np.asarray(self.samples.x[:, self.task.features.index(name)])
+        if name in EVERYWHERE:
+            return EVERYWHERE[name](self.samples)
+        known = [*self.columns, *self.task.features, *EVERYWHERE]
+        close = get_close_matches(name, known, n=1)
+        listing = ", ".join(map(repr, [*self.columns, *self.task.features[:MOST_NAMED]]))
+        more = len(self.task.features) - MOST_NAMED
+        raise ParameterError(
+            f"data set {self.name!r} has no column {name!r}",
+            hint=(f"Did you mean {close[0]!r}? " if close else "")
+            + (f"Columns: {listing}{f' and {more} more features' if more > 0 else ''}; all" if listing else "All")
+            + f" data have {', '.join(map(repr, EVERYWHERE))}.",
+        )
+
+
+def principal_component(x: Array) -> Array:
+    """Where each sample lies along the first principal component of the standardised features, shape ``(n,)``.
+
+    Missing features count as their mean. The direction is the one whose largest loading is positive. The last bits
+    depend on the linear algebra library.
+    """
+    flat = x.reshape(len(x), int(np.prod(x.shape[1:]))).astype(np.float64)
+    missing = np.isnan(flat)
+    mean = np.where(missing, 0, flat).sum(axis=0) / np.maximum((~missing).sum(axis=0), 1)
+    centred = np.where(missing, 0, flat - mean)
+    deviation = centred.std(axis=0)
+    centred /= np.where(deviation > 0, deviation, 1.0)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    loadings = directions[:, -1]
+    return np.asarray(centred @ (loadings * np.sign(loadings[np.abs(loadings).argmax()])))
+
+
+EVERYWHERE: dict[str, Callable[[Samples], Array]] = {
+    "target": lambda samples: samples.y,
+    "row": lambda samples: np.arange(len(samples)),
+    "principal component": lambda samples: principal_component(samples.x),
+}
+"""Columns that every data set has, by name."""
 
 
 @dataclass(frozen=True)
@@ -169,18 +233,42 @@ def partition(
     """Divide a data set among learners, and each learner's part into train, vote and test data.
 
     Raises:
+        ParameterError: the splitter goes by a column that the data set doesn't have.
         SplitError: the request can't be met, or the splitter returned no exact partition.
     """
-    parts = splitter.split(dataset.labels(), learners, streams.generator("split"))
+    values = dataset.labels() if splitter.column is None else dataset.column(splitter.column)
+    parts = splitter.split(values, learners, streams.generator("split"))
     _check_partition(splitter, parts, learners, len(dataset.samples))
     return [
-        _private(dataset, part, holdout, streams.generator("holdout", learner=i), streams.key("privacy", i))
+        _private(
+            dataset,
+            _altered(dataset.task, splitter, dataset.samples.take(part), i, learners, streams),
+            holdout,
+            streams.generator("holdout", learner=i),
+            streams.key("privacy", i),
+        )
         for i, part in enumerate(parts)
     ]
 
 
-def _private(dataset: Dataset, part: Array, holdout: Holdout, rng: np.random.Generator, key: bytes) -> PrivateData:
-    train, vote, test = (dataset.samples.take(part[indices]) for indices in holdout.divide(len(part), rng))
+def _altered(task: Task, splitter: Splitter, samples: Samples, i: int, learners: int, streams: Streams) -> Samples:
+    found = splitter.alter(samples, i, learners, streams.generator("alter", learner=i))
+    if found.x.shape != samples.x.shape or not np.array_equal(found.y, samples.y):
+        raise SplitError(
+            f"{splitter!r} alters more than the features of learner {i}: {samples.x.shape} became {found.x.shape}, "
+            "or targets changed"
+        )
+    codes = list(task.categorical)
+    if codes and not np.array_equal(found.x[:, codes], samples.x[:, codes], equal_nan=True):
+        raise SplitError(
+            f"{splitter!r} alters codes of categories, which have no meaning in between",
+            hint="Leave the data's `categories` at one_hot.",
+        )
+    return found
+
+
+def _private(dataset: Dataset, part: Samples, holdout: Holdout, rng: np.random.Generator, key: bytes) -> PrivateData:
+    train, vote, test = (part.take(indices) for indices in holdout.divide(len(part), rng))
     if dataset.fit_transform is not None:
         transform = dataset.fit_transform(train.x)
         train, vote, test = (Samples(transform(s.x), s.y) for s in (train, vote, test))

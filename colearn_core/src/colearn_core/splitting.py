@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
+from .dealing import Indices as Indices
+from .dealing import apportion, cut, deal_by_preference, dirichlet, log_dirichlet, members_of, relative, top_up
 from .errors import ParameterError, SplitError
 
-Indices = NDArray[np.int64]
+if TYPE_CHECKING:
+    from .data import Samples
+
+ByColumn = Annotated[str | None, "Go by the values of this column instead of the class"]
 
 
 class Splitter(ABC):
-    """Divides samples into one part per learner."""
+    """Divides samples into one part per learner.
+
+    Attributes:
+        column: the column of the data set whose values it goes by; None: the class, or a bin of the target.
+    """
+
+    column: str | None = None
 
     @abstractmethod
     def split(self, labels: NDArray[Any], parts: int, rng: np.random.Generator) -> list[Indices]:
         """Return ``parts`` arrays of indices in which every sample occurs exactly once.
 
         Args:
-            labels: one value per sample, shape ``(n,)``: the class, or a bin of the target.
+            labels: one value per sample, shape ``(n,)``: the class, a bin of the target, or what :attr:`column` has.
             parts: number of learners, at most ``n``; no part stays empty.
             rng: the only source of randomness.
 
@@ -31,10 +42,27 @@ class Splitter(ABC):
             SplitError: the request can't be met by these data.
         """
 
+    def alter(self, samples: Samples, learner: int, learners: int, rng: np.random.Generator) -> Samples:
+        """What a learner sees of its part: other features if it measures in its own way, by default the same.
+
+        Called for each part before it's divided into train, vote and test data. The number of samples, the targets
+        and the shape of the features stay as they are, and so do features that hold codes of categories.
+
+        Args:
+            samples: the learner's part; not to be changed in place.
+            learner: its number, of ``learners`` many.
+            rng: the only source of randomness, another for each learner.
+        """
+        return samples
+
 
 @dataclass(frozen=True)
 class Iid(Splitter):
-    """Equal random parts (their sizes differ by one at most)."""
+    """Equal random parts (their sizes differ by one at most).
+
+    For seeing what the learning is worth when nothing makes it hard; by chance parts still differ a little in their
+    classes, see ``stratified``.
+    """
 
     def split(self, labels: NDArray[Any], parts: int, rng: np.random.Generator) -> list[Indices]:
         check_parts(labels, parts)
@@ -43,62 +71,91 @@ class Iid(Splitter):
 
 @dataclass(frozen=True)
 class Fractions(Splitter):
-    """Random parts of given relative sizes."""
+    """Random parts of given relative sizes.
+
+    For parties of known sizes whose data are alike; sizes are rounded by largest remainders.
+    """
 
     shares: Annotated[tuple[float, ...], "Relative size of each learner's part, in order"]
 
     def __post_init__(self) -> None:
-        if not self.shares or any(not share > 0 or not np.isfinite(share) for share in self.shares):
-            raise ParameterError(f"shares must be positive numbers, not {list(self.shares)}")
+        if not self.shares:
+            raise ParameterError("shares must be positive numbers, not []")
+        check_shares(self.shares)
 
     def split(self, labels: NDArray[Any], parts: int, rng: np.random.Generator) -> list[Indices]:
         check_parts(labels, parts)
-        if len(self.shares) != parts:
-            raise SplitError(f"{parts} learners need as many shares, not {len(self.shares)}")
+        check_number_of_shares(self.shares, parts)
         sizes = apportion(np.array(self.shares), len(labels))
         if not sizes.all():
             empty = int(np.argmin(sizes))
             raise SplitError(
                 f"share {self.shares[empty]:g} of {len(labels)} samples leaves learner {empty} without any"
             )
-        return _cut(rng.permutation(len(labels)), sizes)
+        return cut(rng.permutation(len(labels)), sizes)
 
 
 @dataclass(frozen=True)
 class Dirichlet(Splitter):
-    """Label skew: the samples of each class go to the learners in shares drawn from a Dirichlet
-    distribution (Hsu et al. 2019, arXiv 1909.06335; Li et al. 2022, arXiv 2102.02079)."""
+    """Label skew of chosen strength, by shares drawn from a Dirichlet distribution.
+
+    The usual choice for data that differ between learners. Unbalanced, the samples of each class go to the learners
+    in shares drawn from Dir(alpha) (Hsu et al. 2019, arXiv 1909.06335; Li et al. 2022, arXiv 2102.02079), so that
+    learners differ in size too. Balanced, each learner has a given size and draws its shares of the classes from
+    Dir(alpha) instead (Acar et al. 2021, arXiv 2111.04263), as far as the samples of each class go. Each learner
+    has at least ``min_samples`` without drawing again: the largest parts make up for it.
+    """
 
     alpha: Annotated[float, Gt(0), "Concentration: 100 is nearly iid, 0.1 gives most learners few classes"] = 0.5
     min_samples: Annotated[int, Ge(1), "Give no learner fewer; the largest parts make up for it"] = 1
+    balanced: Annotated[bool, "Fix the learners' sizes (equal, or by shares) and draw only their classes"] = False
+    shares: Annotated[tuple[float, ...], "Relative sizes: the expected ones, or with balanced the exact ones"] = ()
+    column: ByColumn = None
 
     def __post_init__(self) -> None:
-        if not (self.alpha > 0 and np.isfinite(self.alpha)):
-            raise ParameterError(f"alpha must be a positive number, not {self.alpha}")
-        if self.min_samples < 1:
-            raise ParameterError(f"min_samples must be at least 1, not {self.min_samples}")
+        check_positive("alpha", self.alpha)
+        check_count("min_samples", self.min_samples)
+        check_shares(self.shares)
 
     def split(self, labels: NDArray[Any], parts: int, rng: np.random.Generator) -> list[Indices]:
         check_parts(labels, parts, self.min_samples)
+        prior = np.ones(parts)
+        if self.shares:
+            check_number_of_shares(self.shares, parts)
+            prior = relative(self.shares)
+        members = members_of(labels)
+        if self.balanced:
+            return self._balanced(members, apportion(prior, len(labels)), rng)
         found: list[list[Indices]] = [[] for _ in range(parts)]
-        for label in np.unique(labels):
-            members = rng.permutation(np.flatnonzero(labels == label))
-            sizes = apportion(_dirichlet(self.alpha, parts, rng), len(members))
-            for part, piece in zip(found, _cut(members, sizes), strict=True):
+        for group in members:
+            shuffled = rng.permutation(group)
+            sizes = apportion(dirichlet(self.alpha, prior, rng), len(group))
+            for part, piece in zip(found, cut(shuffled, sizes), strict=True):
                 part.append(piece)
-        return _top_up([rng.permutation(np.concatenate(pieces)) for pieces in found], self.min_samples)
+        return top_up([rng.permutation(np.concatenate(pieces)) for pieces in found], self.min_samples)
+
+    def _balanced(self, members: list[Indices], sizes: NDArray[np.int64], rng: np.random.Generator) -> list[Indices]:
+        if sizes.min() < self.min_samples:
+            raise SplitError(f"by these shares learner {sizes.argmin()} has {sizes.min()} samples")
+        prior = np.ones(len(members))
+        logs = np.stack([log_dirichlet(self.alpha, prior, rng) for _ in sizes])
+        return deal_by_preference(sizes, members, logs, rng)
 
 
 @dataclass(frozen=True)
 class Shards(Splitter):
     """Label skew: samples sorted by class are cut into equal shards, and each learner is dealt a few
-    (McMahan et al. 2017, arXiv 1602.05629)."""
+    (McMahan et al. 2017, arXiv 1602.05629).
+
+    For comparing with papers on federated learning. A shard may reach into the next class; ``pathological`` gives
+    each learner an exact number of classes.
+    """
 
     per_learner: Annotated[int, Ge(1), "Shards for each learner: about as many classes"] = 2
+    column: ByColumn = None
 
     def __post_init__(self) -> None:
-        if self.per_learner < 1:
-            raise ParameterError(f"per_learner must be at least 1, not {self.per_learner}")
+        check_count("per_learner", self.per_learner)
 
     def split(self, labels: NDArray[Any], parts: int, rng: np.random.Generator) -> list[Indices]:
         check_parts(labels, parts, self.per_learner)
@@ -120,40 +177,26 @@ def check_parts(labels: NDArray[Any], parts: int, min_samples: int = 1) -> None:
         )
 
 
-def apportion(shares: NDArray[np.float64], total: int) -> NDArray[np.int64]:
-    """Whole numbers in proportion to ``shares`` that add up to ``total`` (largest remainders)."""
-    shares = shares / shares.max()  # else the sum of large ones overflows
-    exact = shares / shares.sum() * total
-    whole: NDArray[np.int64] = np.floor(exact).astype(np.int64)
-    rest = total - int(whole.sum())
-    whole[np.argsort(whole - exact, kind="stable")[:rest]] += 1
-    return whole
+def check_number_of_shares(shares: tuple[float, ...], parts: int) -> None:
+    if len(shares) != parts:
+        raise SplitError(f"{parts} learners need as many shares, not {len(shares)}")
 
 
-def _cut(indices: Indices, sizes: NDArray[np.int64]) -> list[Indices]:
-    return list(np.split(indices, np.cumsum(sizes)[:-1]))
+def check_shares(shares: tuple[float, ...]) -> None:
+    if any(not share > 0 or not np.isfinite(share) for share in shares):
+        raise ParameterError(f"shares must be positive numbers, not {list(shares)}")
 
 
-def _dirichlet(alpha: float, parts: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A Dirichlet draw by logarithms of gammas.
-
-    For alpha below about 0.01 all gammas can underflow to zero, and numpy's draw is then NaN; here
-    log Gamma(alpha) is log Gamma(alpha + 1) + log(uniform) / alpha (Marsaglia and Tsang 2000).
-    """
-    gammas = np.log(rng.standard_gamma(alpha + 1, parts))
-    uniforms = np.log1p(-rng.random(parts))
-    with np.errstate(over="ignore"):  # a share of exp(-inf) is the zero that it should be
-        logs = gammas + (uniforms - uniforms.max()) / alpha
-    shares: NDArray[np.float64] = np.exp(logs - logs.max())
-    return shares
+def check_positive(parameter: str, value: float) -> None:
+    if not (value > 0 and np.isfinite(value)):
+        raise ParameterError(f"{parameter} must be a positive number, not {value}")
 
 
-def _top_up(parts: list[Indices], least: int) -> list[Indices]:
-    """Move samples from the largest parts to those with fewer than ``least``."""
-    for i in range(len(parts)):
-        while len(parts[i]) < least:
-            giver = max(range(len(parts)), key=lambda p: len(parts[p]))
-            take = min(least - len(parts[i]), len(parts[giver]) - least)
-            parts[i] = np.concatenate([parts[i], parts[giver][:take]])
-            parts[giver] = parts[giver][take:]
-    return parts
+def check_count(parameter: str, value: int) -> None:
+    if value < 1:
+        raise ParameterError(f"{parameter} must be at least 1, not {value}")
+
+
+def check_share(parameter: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ParameterError(f"{parameter} must be between 0 and 1, not {value}")

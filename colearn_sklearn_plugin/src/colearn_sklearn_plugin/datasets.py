@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from colearn_core.data import Dataset, Samples, Task, Transform
 from colearn_core.errors import DataError, ParameterError
 
+from .aside import Aside
 from .frames import Categories, Ignore, Missing, Standardize, TaskName, dataset_of
 
 Array = NDArray[Any]
@@ -82,6 +83,7 @@ def openml(
     target: Annotated[str | None, "The column to predict; by default the one that openml.org names"] = None,
     task: TaskName = "auto",
     ignore: Ignore = (),
+    aside: Aside = (),
     standardize: Standardize = True,
     missing: Missing = "fill",
     categories: Categories = "one_hot",
@@ -121,6 +123,7 @@ def openml(
         title,
         task=task,
         ignore=ignore,
+        aside=aside,
         standardize=standardize,
         missing=missing,
         categories=categories,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -16,6 +15,9 @@ from sklearn.preprocessing import StandardScaler
 
 from colearn_core.data import Dataset, Samples, Task, Transform
 from colearn_core.errors import DataError, ParameterError
+
+from .aside import column_of
+from .kinds import CATEGORIES, NUMBERS, holds_dates_as_text, texts_of
 
 Array = NDArray[Any]
 TaskName = Annotated[
@@ -37,10 +39,10 @@ MOST_CATEGORIES = 1000
 LARGEST = 1e150
 """Beyond it a number's square, and so its column's variance, can be infinite."""
 
-NUMBERS = ("integer", "integer-na", "floating", "mixed-integer-float", "decimal", "empty")
-CATEGORIES = ("string", "boolean", "categorical")
-NEVER_FEATURES = "A column of numbers or of categories can be learned from; leave others out with `ignore`."
-DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{2}|\d{4}))([T ]\d{1,2}:.*)?")
+NEVER_FEATURES = (
+    "A column of numbers or of categories can be learned from; leave others out with `ignore`, "
+    "or with `aside` for splitters to go by."
+)
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,13 @@ def dataset_of(
     *,
     task: Literal["auto", "classification", "regression"] = "auto",
     ignore: Sequence[str] = (),
+    aside: Sequence[str] = (),
     standardize: bool = True,
     missing: Literal["fill", "keep"] = "fill",
     categories: Literal["one_hot", "codes"] = "one_hot",
     statistics: Statistics | None = None,
 ) -> Dataset:
-    """A data set with the target in one column and the features in all others.
+    """A data set with the target in one column and the features in all others that aren't ignored or set aside.
 
     Features are the columns of numbers, in their order, then one 0/1 column for each category of each
     categorical column (text, truth values, pandas categories); its name is ``column=category``. The
@@ -80,13 +83,15 @@ def dataset_of(
     numbers of which at most 20 are different, each twice on average or more; else it is a regression.
     Classes are sorted: whole numbers by value, others as text.
 
+    Columns that are set aside are offered to splitters: see ``aside.column_of``.
+
     Raises:
         DataError: the frame can't be learned from; the message names ``name`` and the column.
         ParameterError: a column or a task is asked for that the frame doesn't have.
     """
     frame = frame.rename(columns=str)
-    _check_columns(frame, target, ignore, name)
-    features = frame.drop(columns=[target, *ignore])
+    _check_columns(frame, target, {"ignore": ignore, "set aside": aside}, name)
+    features = frame.drop(columns=[target, *ignore, *aside])
     y, classes = _target(frame[target], task, name)
     kinds = {column: _kind(features[column], name) for column in features}
     numbers = [column for column, kind in kinds.items() if kind == "number"]
@@ -97,7 +102,7 @@ def dataset_of(
     ]
     x = np.concatenate([*(c.values for c in columns), np.empty((len(frame), 0))], axis=1)
     if np.isnan(x).all():  # no columns, or only empty ones
-        without = f" and {', '.join(map(repr, ignore))}" if ignore else ""
+        without = f" and {', '.join(map(repr, (*ignore, *aside)))}" if ignore or aside else ""
         raise DataError(f"{name} has no feature left without the target {target!r}{without}")
     if statistics is not None:
         _check_statistics(statistics, numbers, [] if classes else [target])
@@ -109,7 +114,7 @@ def dataset_of(
     prepare = _preparation(numbers, standardize, keep, statistics) if needed else None
     codes = range(len(numbers), len(numbers) + len(others)) if categories == "codes" else ()
     described = Task(classes, tuple(feature for c in columns for feature in c.names), tuple(codes))
-    return Dataset(name, Samples(x, y), described, prepare)
+    return Dataset(name, Samples(x, y), described, prepare, {c: column_of(frame[c], name) for c in aside})
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,8 @@ def _given(columns: Sequence[str], statistics: Statistics) -> Preparation:
     return Preparation(mean, mean, np.where(deviation > 0, deviation, 1.0))
 
 
-def _check_columns(frame: pd.DataFrame, target: str, ignore: Sequence[str], name: str) -> None:
+def _check_columns(frame: pd.DataFrame, target: str, out: Mapping[str, Sequence[str]], name: str) -> None:
+    """``out``: columns that are to be no features, by what is to be done with them."""
     columns = list(frame.columns)
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
@@ -172,11 +178,19 @@ def _check_columns(frame: pd.DataFrame, target: str, ignore: Sequence[str], name
         raise DataError(f"{name} has no rows, only the columns {_listing(columns)}")
     if target not in columns:
         raise ParameterError(f"{name} has no target column {target!r}", hint=_known(target, columns))
-    for column in ignore:
-        if column not in columns:
-            raise ParameterError(f"{name} has no column {column!r} to ignore", hint=_known(column, columns))
-    if target in ignore:
+    for what, listed in out.items():
+        for column in listed:
+            if column not in columns:
+                raise ParameterError(f"{name} has no column {column!r} to {what}", hint=_known(column, columns))
+    if target in out["ignore"]:
         raise ParameterError(f"{name}: the target {target!r} can't be ignored")
+    if target in out["set aside"]:
+        raise ParameterError(
+            f"{name}: the target {target!r} can't be set aside", hint='Splitters can go by it as column = "target".'
+        )
+    both = sorted({*out["ignore"]} & {*out["set aside"]})
+    if both:
+        raise ParameterError(f"{name}: {_listing(both)} can't be both ignored and set aside")
 
 
 def _check_statistics(statistics: Statistics, numbers: Sequence[str], more: Sequence[str]) -> None:
@@ -210,7 +224,7 @@ def _target(column: pd.Series, task: str, name: str) -> tuple[Array, tuple[str, 
     if task == "regression" and categorical:
         column = _parsed(column, where)
         categorical = False
-    values = _texts(column) if categorical else _numbers(column, name)
+    values = texts_of(column) if categorical else _numbers(column, name)
     distinct, numbers = np.unique(values, return_inverse=True)
     if len(distinct) == 1:
         raise DataError(
@@ -243,7 +257,7 @@ def _kind(column: pd.Series, name: str, hint: str = NEVER_FEATURES) -> Literal["
         return "number"
     if inferred not in CATEGORIES:
         raise DataError(f"{where} holds values of type {inferred!r}, such as {found.iloc[0]!r}", hint=hint)
-    if inferred == "string" and len(found) and all(map(DATE.fullmatch, found)):
+    if holds_dates_as_text(column):
         raise DataError(f"{where} holds dates, such as {found.iloc[0]!r}", hint=hint)
     return "category"
 
@@ -274,7 +288,7 @@ class Columns(NamedTuple):
 
 
 def _coded(column: pd.Series, name: str) -> Columns:
-    texts = pd.Series(_texts(column), index=column.index, name=column.name, dtype=object)
+    texts = pd.Series(texts_of(column), index=column.index, name=column.name, dtype=object)
     different = texts.nunique()
     if different > MOST_WHOLE_CLASSES:
         _check_not_spoilt(texts, name)
@@ -302,12 +316,6 @@ def _check_not_spoilt(texts: pd.Series, name: str) -> None:
             f"column {texts.name!r} of {name} is numbers but for {texts[stray].iloc[0]!r} in {_rows(stray)}",
             hint="Leave a field empty (or write NA) where a number is missing; or leave the column out with `ignore`.",
         )
-
-
-def _texts(column: pd.Series) -> Array:
-    """Categories as text; what is missing stays missing."""
-    texts: Array = column.astype(object).map(str, na_action="ignore").to_numpy(dtype=object)
-    return texts
 
 
 def _parsed(column: pd.Series, where: str) -> pd.Series:

@@ -15,6 +15,7 @@ from pandas.errors import EmptyDataError, ParserError, ParserWarning
 from colearn_core.data import Dataset
 from colearn_core.errors import DataError, ParameterError
 
+from .aside import Aside
 from .frames import Categories, Ignore, Missing, Standardize, Statistics, TaskName, dataset_of
 
 SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t"}
@@ -25,6 +26,7 @@ def table(
     target: Annotated[str, "The column to predict"],
     task: TaskName = "auto",
     ignore: Ignore = (),
+    aside: Aside = (),
     standardize: Standardize = True,
     missing: Missing = "fill",
     categories: Categories = "one_hot",
@@ -34,7 +36,7 @@ def table(
 ) -> Dataset:
     """A CSV or Parquet file in which each row is a sample.
 
-    All columns but the target and the ignored ones are features; how they are read, and which targets
+    All columns but the target and those ignored or set aside are features; how they are read, and which targets
     make classes, is told at ``frames.dataset_of``. CSV files are UTF-8 with a header. A regression's
     target may have statistics too, and is then scaled like a feature.
 
@@ -45,13 +47,14 @@ def table(
     file = Path(path).expanduser()
     given = None if statistics is None else read_statistics(Path(statistics).expanduser())
     frame = _read(file)
-    _check_header(frame, file, ignore)
+    _check_header(frame, file, (*ignore, *aside))
     data = dataset_of(
         frame,
         target,
         path,
         task=task,
         ignore=ignore,
+        aside=aside,
         standardize=standardize,
         missing=missing,
         categories=categories,
@@ -117,7 +120,7 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
         return pd.read_csv(path, index_col=False, low_memory=False, **form)
 
 
-def _check_header(frame: pd.DataFrame, path: Path, ignore: tuple[str, ...]) -> None:
+def _check_header(frame: pd.DataFrame, path: Path, no_features: tuple[str, ...]) -> None:
     """Refuse two slips that pandas lets pass: another separator, and an index saved as a column."""
     first = str(frame.columns[0]) if len(frame.columns) else ""
     if len(frame.columns) == 1 and any(sign in first for sign in ";\t|,"):
@@ -125,7 +128,7 @@ def _check_header(frame: pd.DataFrame, path: Path, ignore: tuple[str, ...]) -> N
             f"{path} has a single column, {first!r}: another separator was expected",
             hint="Separate fields by a comma in .csv, by a tab in .tsv.",
         )
-    if first == "Unnamed: 0" and first not in ignore:
+    if first == "Unnamed: 0" and first not in no_features:
         raise DataError(
             f"the first column of {path} has no name; is it the row's number?",
             hint="Row numbers give the order away, and so often the class: set ignore to ['Unnamed: 0'], or name it.",

@@ -18,6 +18,7 @@ COMMANDS = {
     "components": "listing:components",
     "show": "listing:show",
     "check": "check:check",
+    "split": "split:split",
     "plot": "plot:plot",
     "completion": "completion:completion",
 }

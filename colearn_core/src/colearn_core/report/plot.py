@@ -6,7 +6,7 @@ Drawn with matplotlib's objects, never with pyplot: no window, no figure left be
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,17 @@ def save_picture(history: History, path: Path, title: str = "") -> None:
         UsageError: it ends in something else.
         ColearnError: it can't be written.
     """
+    save_figure(lambda: picture(history, title), path)
+
+
+def save_figure(draw: Callable[[], Figure], path: Path) -> None:
+    """Write what is drawn, as :func:`save_picture` does; same figure, same file."""
     kind = path.suffix.lower().removeprefix(".")
     if kind not in METADATA:
         raise UsageError(f"can't draw {path}: a picture ends in .png, .svg or .pdf, not in {path.suffix!r}")
     drawn = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "colearn"}):  # or an SVG's ids would be random
-        picture(history, title).savefig(drawn, format=kind, dpi=DOTS_PER_INCH, metadata=METADATA[kind])
+        draw().savefig(drawn, format=kind, dpi=DOTS_PER_INCH, metadata=METADATA[kind])
     try:
         write_atomically(path, drawn.getvalue())
     except OSError as error:

@@ -34,6 +34,8 @@ def it_is_a_data_set(subject: Subject) -> None:
     require(x.dtype.kind in "biuf", f"features are {x.dtype}, not numbers")
     require(x.ndim >= 2, f"features have the shape {x.shape}; they need a row for each sample")
     require(y.ndim == 1, f"targets have the shape {y.shape} instead of {y.shape[:1]}")
+    for column, values in made.columns.items():
+        require(values.dtype.kind in "biufMU", f"the column {column!r} is {values.dtype}, no numbers, dates or text")
 
 
 def same_parameters_same_data(subject: Subject) -> None:

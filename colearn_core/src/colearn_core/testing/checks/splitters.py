@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from threading import Thread
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -13,6 +14,7 @@ import numpy as np
 from annotated_types import GroupedMetadata
 from numpy.typing import NDArray
 
+from ...data import Samples
 from ...errors import UsageError
 from ...parameters import Parameter, checked, parameters_of
 from ...splitting import Indices, Splitter
@@ -76,6 +78,58 @@ def labels_are_left_unchanged(subject: Subject) -> None:
         _exact_or_refused(f"{title} in a read-only array", subject.make, labels, subject.learners)
 
 
+def columns_of_any_kind_are_divided_or_refused(subject: Subject) -> None:
+    """A splitter that names a column gets what users have in it: text, dates, truth values, numbers with gaps. Where it
+    can't go by them it must say so; a crash tells nothing, and a missing value taken for a party makes one up.
+    """
+    column = subject.make().column
+    require(column is None or (isinstance(column, str) and column != ""), f"its column is {column!r}, no name")
+    if column is None:
+        return
+    numbers = np.arange(SAMPLES) % 10
+    kinds: dict[str, Labels] = {
+        "text": np.array([f"site {n}" for n in numbers]),
+        "dates": np.datetime64("2026-01-01", "s") + numbers * np.timedelta64(1, "D"),
+        "truth values": numbers > 4,
+        "quantities": np.random.default_rng(0).lognormal(sigma=9, size=SAMPLES),
+        "numbers with gaps": np.where(numbers == 3, np.nan, numbers.astype(float)),
+        "equal values": np.zeros(SAMPLES),
+    }
+    for title, values in kinds.items():
+        _exact_or_refused(f"a column of {title}", subject.make, values, subject.learners)
+
+
+def only_features_are_altered(subject: Subject) -> None:
+    """What a learner sees may be skewed, but not how much it has nor what's true of it; and the data set itself, which
+    all learners' parts come from, must stay as it is.
+    """
+    rng = np.random.default_rng(1)
+    y = np.arange(40) % 3
+    features: dict[str, NDArray[Any]] = {
+        "numbers": rng.normal(size=(40, 5)),
+        "numbers in single precision": rng.normal(size=(40, 5)).astype(np.float32),
+        "pictures": rng.random((40, 1, 6, 6)),
+        "counts": rng.integers(255, size=(40, 4)).astype(np.uint8),
+        "constants": np.ones((40, 3)),
+        "numbers with gaps": np.where(rng.random((40, 5)) < 0.2, np.nan, 1e6),
+    }
+    for title, x in features.items():
+        for samples in (Samples(x, y), Samples(x[:1], y[:1])):
+            told = f"features ({title}, {len(samples)} samples)"
+            kept = Samples(samples.x.copy(), samples.y.copy())
+            found = _altered(subject.make(), samples, subject.learners, told)
+            require(_same(samples, kept), f"{told} are changed in place")
+            require(found.x.shape == samples.x.shape, f"{told} get the shape {found.x.shape}")
+            require(np.array_equal(found.y, samples.y), f"with {told} targets are altered")
+            gaps = ~np.isfinite(samples.x.astype(np.float64))
+            require(bool(np.isfinite(found.x[~gaps]).all()), f"finite {told} become infinite or NaN")
+            again = _altered(subject.make(), samples, subject.learners, told)
+            require(_same(found, again), f"{told} are altered otherwise for the same rng")
+            with global_generators(12345) as untouched:
+                _altered(subject.make(), samples, subject.learners, told)
+                require(untouched(), f"altering {told} touches a global random generator; draw from rng instead")
+
+
 def impossible_requests_are_refused(subject: Subject) -> None:
     """A user who asks for more learners than there are samples needs to read which number is wrong; empty parts or
     a division by zero come up rounds later, in somebody else's code.
@@ -102,7 +156,12 @@ def extreme_parameters_end_well(subject: Subject) -> None:
                 splitter: Splitter = subject.implementation(**parameters)
                 return splitter
 
-            _exact_or_refused(f"{parameter.name} = {value!r}", make, labels, subject.learners)
+            told = f"{parameter.name} = {value!r}"
+            if _exact_or_refused(told, make, labels, subject.learners):
+                samples = Samples(np.linspace(0, 1, 20, dtype=np.float32).reshape(10, 2), np.arange(10) % 2)
+                with suppress(UsageError):
+                    found = _altered(make(), samples, subject.learners, told)
+                    require(bool(np.isfinite(found.x).all()), f"{told}: finite features become infinite or NaN")
 
 
 def large_requests_end(subject: Subject) -> None:
@@ -122,6 +181,20 @@ def _label_sets() -> Iterator[tuple[str, Labels]]:
 
 def _split(splitter: Splitter, labels: Labels, parts: int) -> list[Indices]:
     return _within(SECONDS, lambda: splitter.split(labels, parts, np.random.default_rng(5)))
+
+
+def _altered(splitter: Splitter, samples: Samples, learners: int, told: str) -> Samples:
+    """What the last of the learners sees."""
+    try:
+        return splitter.alter(samples, learners - 1, learners, np.random.default_rng(6))
+    except UsageError:
+        raise
+    except Exception as error:
+        fail(f"{told}: alter ends in {type(error).__name__}: {error}")
+
+
+def _same(one: Samples, other: Samples) -> bool:
+    return np.array_equal(one.y, other.y) and np.array_equal(one.x, other.x, equal_nan=one.x.dtype.kind == "f")
 
 
 def _exact_or_refused(told: str, make: Callable[[], Splitter], labels: Labels, parts: int) -> bool:
