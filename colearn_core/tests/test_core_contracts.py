@@ -39,6 +39,53 @@ class TestTwoThirds(VotingPolicyContract):
     parameters = {"share": "2/3", "quorum": 0.8}
 
 
+class TestMedianImprovement(VotingPolicyContract):
+    component = "median_improvement"
+
+
+class TestPerClass(VotingPolicyContract):
+    component = "per_class"
+
+
+class TestRandomisedResponse(VotingPolicyContract):
+    component = "randomised_response"
+
+
+class TestRandomisedTwoThirds(VotingPolicyContract):
+    component = "randomised_response"
+    parameters = {"epsilon": 0.1, "share": 0.66}
+
+
+class TestReputation(VotingPolicyContract):
+    component = "reputation"
+
+
+class TestScoreMargin(VotingPolicyContract):
+    component = "score_margin"
+
+
+class TestTrimmedMargin(VotingPolicyContract):
+    component = "score_margin"
+    parameters = {"trim": 0.3, "relative": False, "clip": 0.5}
+
+
+class TestSignificant(VotingPolicyContract):
+    component = "significant"
+
+
+class TestSupermajority(VotingPolicyContract):
+    component = "supermajority"
+
+
+class TestWeighted(VotingPolicyContract):
+    component = "weighted"
+
+
+class TestStakes(VotingPolicyContract):
+    component = "weighted"
+    parameters = {"stakes": (5.0, 1.0, 2.5), "cap": 2.0}
+
+
 class TestUnanimous(VotingPolicyContract):
     component = "unanimous"
 

@@ -143,7 +143,7 @@ def colearn_voting_policies():
 
 def policy():
     from colearn_core.voting import Threshold
-    return Threshold(share=0)
+    return Threshold(share=0.01)
 """
 
 SPLITTERS = """

@@ -20,8 +20,16 @@ def colearn_datasets() -> list[Component]:
 def colearn_voting_policies() -> list[Component]:
     return [
         Component("majority", "colearn_core.voting:Majority", "More than half of the votes cast"),
+        Component("median_improvement", "colearn_core.graded:MedianImprovement", "Rivals by their median improvement"),
+        Component("per_class", "colearn_core.per_class:PerClass", "No class may get much worse"),
+        Component("randomised_response", "colearn_core.randomised_response:RandomisedResponse", "Deniable votes"),
+        Component("reputation", "colearn_core.reputation:Reputation", "Votes weigh by the voters' record"),
+        Component("score_margin", "colearn_core.graded:ScoreMargin", "The mean of clipped improvements"),
+        Component("significant", "colearn_core.significance:Significant", "Only those vote that are sure"),
+        Component("supermajority", "colearn_core.voting:Supermajority", "Two thirds of the votes cast"),
         Component("threshold", "colearn_core.voting:Threshold", "A given share of the votes cast"),
         Component("unanimous", "colearn_core.voting:Unanimous", "All votes cast"),
+        Component("weighted", "colearn_core.weighing:Weighted", "Votes weigh by samples or stakes"),
     ]
 
 

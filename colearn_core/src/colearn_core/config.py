@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -280,6 +281,7 @@ def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
     config, dataset = checked.config, checked.make_dataset()
     parts = partition(dataset, checked.splitter, config.learners, checked.holdout, Streams(config.seed))
     strategy, policy = checked.strategy, checked.policy
+    policy.among(np.array([len(part.vote) for part in parts]))  # or an error, before anything is done
     return Prepared(config, dataset, parts, checked.make_learner, strategy, policy, plugins, checked.adversaries)
 
 

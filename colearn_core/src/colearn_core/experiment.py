@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,7 @@ class Experiment:
         self.policy: VotingPolicy = self._resolved("voting_policies", voting)
         make_cohort: Any = self.plugins.component("runtimes", runtime).load() if isinstance(runtime, str) else runtime
         self.cohort: Cohort = make_cohort(learners, names)
+        self.policy.check(self.cohort.vote_metric)
         self.runtime = type(self.cohort).__name__
         self.adversaries: dict[int, Adversary] = dict(sorted((adversaries or {}).items()))
         if self.adversaries:
@@ -111,9 +113,22 @@ class Experiment:
     def standing(self) -> Standing:
         """The weights in force and everyone's scores of them."""
         if self._standing is None:
-            self._standing = begin(self.cohort, self.streams, self._initial, self.policy.looks_closer)
-            self.policy = self.policy.among(self._standing.vote.samples)
+            standing = begin(self.cohort, self.streams, self._initial, self.policy.looks_closer)
+            if self.policy.looks_closer:
+                self._check_voters(standing)
+            self.policy = self.policy.among(standing.vote.samples)
+            self._standing = standing
         return self._standing
+
+    def _check_voters(self, standing: Standing) -> None:
+        """Raise ConfigError if all learners abstain from scoring single samples: no round could adopt anything."""
+        reasons = standing.vote.reasons
+        if len(reasons) == len(self.cohort):
+            why = "; ".join(sorted(set(reasons.values())))
+            raise ConfigError(
+                f"{type(self.policy).__name__} goes by the scores of single samples, and no learner gives them: {why}",
+                hint="Take another voting policy.",
+            )
 
     @property
     def weights(self) -> Weights:
@@ -139,7 +154,9 @@ class Experiment:
         """
         start = perf_counter()
         rounds = self.rounds(n)
-        history = History.begin(self.cohort.names, self.standing, adversaries=self._kinds())
+        history = History.begin(
+            self.cohort.names, self.standing, vote_epsilon=self.policy.epsilon, adversaries=self._kinds()
+        )
         try:
             for record in rounds:
                 history.add(record)
@@ -195,8 +212,10 @@ class Experiment:
         else:
             experiment = {"proposals": repr(self.strategy), "voting": repr(self.policy)}
         versions = {info.distribution: info.version for info in self.plugins.infos.values()}
+        private = {"epsilon_per_vote": self.policy.epsilon} if isfinite(self.policy.epsilon) else {}
         return {
             "experiment": experiment,
+            **private,
             "seed": self.streams.seed,
             "streams": SCHEME,
             **({"adversaries": self._cast_list()} if self.adversaries else {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_ba
     with prepared.new_ledger(folder.path) as ledger:
         experiment.ledger = ledger
         experiment.cohort.keep_budgets(folder.privacy_folder)
-        for warning in _warnings(prepared):
+        for warning in _warnings(prepared, experiment):
             watch.say(f"Note: {warning}")
         with Interrupts(watch) as interrupts, watch.rounds(config.rounds, len(experiment.cohort)) as on_round:
             run = experiment.run(config.rounds, lambda record, history: on_round(record, history) or interrupts.asked)
@@ -117,7 +118,7 @@ def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_ba
 def _conclude(watch: Watch, run: Run, found: list[Baseline], folder: RunFolder, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from ..history import number_or_none
+    from ..history import DELTA, number_or_none
     from ..report.tables import baselines_table, importance_table, learners_table
 
     if as_json:
@@ -135,6 +136,10 @@ def _conclude(watch: Watch, run: Run, found: list[Baseline], folder: RunFolder, 
         )
     h = run.history
     accepted = sum(h.accepted)
+    if isfinite(h.vote_epsilon):
+        together, less = h.epsilon_of_votes(), h.epsilon_of_votes(DELTA)
+        or_less = f", or of {less:.3g} with delta {DELTA:g}" if less < together else ""
+        watch.show(f"Each learner's {sum(h.candidates)} votes have an epsilon of {together:g} together{or_less}.")
     watch.show(f"\n{accepted} of {len(h.round)} rounds accepted, {sum(h.trainings)} trainings, {run.seconds:.1f} s")
     watch.show(f"Run      {folder.path}")
     if folder.picture_file.exists():
@@ -185,7 +190,7 @@ def _title(config: ExperimentConfig) -> str:
     )
 
 
-def _warnings(prepared: Prepared) -> list[str]:
+def _warnings(prepared: Prepared, experiment: Experiment) -> list[str]:
     """What makes the outcome doubtful, told before the run."""
     from ..streams import Streams
 
@@ -196,6 +201,14 @@ def _warnings(prepared: Prepared) -> list[str]:
         found.append(f"{silent} of {prepared.config.learners} learners have too few samples to vote; they abstain.")
     if voters < prepared.policy.quorum * prepared.config.learners:
         found.append(f"the quorum of {prepared.policy.quorum:g} can't be reached: every round will be rejected.")
+    if experiment.policy.looks_closer and (reasons := experiment.standing.vote.reasons):
+        why = "; ".join(sorted(set(reasons.values())))
+        found.append(f"{len(reasons)} of {prepared.config.learners} learners can't vote by single samples: {why}.")
+    if isfinite(epsilon := experiment.policy.epsilon):
+        found.append(
+            f"each vote has an epsilon of {epsilon:g}, and they add up; abstentions aren't hidden. What's private is "
+            "what deployed learners publish: this simulation's ledger holds their scores too."
+        )
     liars = sum(a.votes != "honest" for a in prepared.adversaries.values())
     if 2 * liars >= prepared.config.learners:
         found.append(f"{liars} of {prepared.config.learners} learners lie in the vote: they decide, not the others.")

@@ -17,7 +17,7 @@ from ..errors import ColearnError
 PLUGINS = "plugins"
 """The kind of check whose subject is a whole plugin."""
 
-_MORE_FILES = {"learners": ("exporting",)}
+_MORE_FILES = {"learners": ("exporting", "scores_of_samples"), "voting_policies": ("ballots",)}
 """Checks of a kind that don't stand in the file of its name."""
 
 
