@@ -24,6 +24,7 @@ from .ledger import Ledger
 from .parameters import checked, parameters_of
 from .plugins import Plugins
 from .proposing import ProposalStrategy
+from .splitting import Splitter
 from .streams import Streams
 from .voting import VotingPolicy
 
@@ -149,10 +150,7 @@ def with_setting(values: dict[str, Any], setting: str) -> None:
     match = re.fullmatch(r"([A-Za-z_]+(?:\.[A-Za-z_][A-Za-z0-9_]*)?)\s*=\s*(.+)", setting, re.DOTALL)
     if not match:
         raise ConfigError(f"{setting!r} is no setting", hint="Write section.key=value, such as learner.alpha=0.01.")
-    try:
-        value = tomllib.loads(f"value = {match[2]}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = match[2]
+    value = toml_value(match[2])
     section, _, key = match[1].rpartition(".")
     if not section:
         values[key] = value
@@ -163,6 +161,14 @@ def with_setting(values: dict[str, Any], setting: str) -> None:
     if not isinstance(table, dict):
         raise ConfigError(f"{setting!r}: {section!r} is a value, not a section")
     table[key] = value
+
+
+def toml_value(text: str) -> Any:
+    """What is typed, read as a TOML value; if it's none, it's a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 @dataclass(frozen=True)
@@ -227,12 +233,31 @@ class Prepared:
         return experiment
 
 
-def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
-    """Check every section, load and divide the data, and write all defaults into the config.
+@dataclass(frozen=True)
+class Checked:
+    """An experiment that's right as far as can be told without its data.
+
+    Attributes:
+        config: with all defaults written out.
+        make_dataset: loads the data.
+        adversaries: which learners play one, by number.
+    """
+
+    config: ExperimentConfig
+    make_dataset: Callable[[], Dataset]
+    make_learner: Callable[[PrivateData], Learner]
+    splitter: Splitter
+    holdout: Holdout
+    strategy: ProposalStrategy
+    policy: VotingPolicy
+    adversaries: Mapping[int, Adversary]
+
+
+def check(config: ExperimentConfig, plugins: Plugins) -> Checked:
+    """Check every section, and write all defaults into the config; no data are loaded.
 
     Raises:
-        UsageError: a component or parameter is wrong, or the data can't be divided as asked.
-        DataError: the data can't be read or used.
+        UsageError: a component or parameter is wrong.
     """
     chosen = {section: _chosen(plugins, kind, getattr(config, section)) for section, kind in SECTIONS.items()}
     config = config.model_copy(update={section: choice.section() for section, choice in chosen.items()})
@@ -242,10 +267,22 @@ def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
         holdout = Holdout(config.holdout.vote, config.holdout.test)
     except ParameterError as error:
         raise ParameterError(f"holdout: {error}") from None
-    dataset: Dataset = chosen["data"]()
-    parts = partition(dataset, splitter, config.learners, holdout, Streams(config.seed))
+    return Checked(config, chosen["data"], chosen["learner"], splitter, holdout, strategy, policy, adversaries)
+
+
+def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
+    """Check every section, load and divide the data, and write all defaults into the config.
+
+    Raises:
+        UsageError: a component or parameter is wrong, or the data can't be divided as asked.
+        DataError: the data can't be read or used.
+    """
+    checked = check(config, plugins)
+    config, dataset = checked.config, checked.make_dataset()
+    parts = partition(dataset, checked.splitter, config.learners, checked.holdout, Streams(config.seed))
+    strategy, policy = checked.strategy, checked.policy
     policy.among(np.array([len(part.vote) for part in parts]))  # or an error, before anything is done
-    return Prepared(config, dataset, parts, chosen["learner"], strategy, policy, plugins, adversaries)
+    return Prepared(config, dataset, parts, checked.make_learner, strategy, policy, plugins, checked.adversaries)
 
 
 def build_experiment(config: ExperimentConfig, plugins: Plugins, ledger: Ledger | None = None) -> Experiment:

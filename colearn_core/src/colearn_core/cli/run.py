@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import adversaries_option, block_option, complete_component
+from .options import adversaries_option, block_option, check_named, component_options, experiment_values
 
 if TYPE_CHECKING:
     from ..baselines import Baseline
@@ -24,27 +24,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Run an experiment and keep it in a folder.")
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[EXPERIMENT.toml]")
-@click.option("--data", metavar="NAME", help="Data set.", shell_complete=complete_component("datasets"))
-@click.option("--learner", metavar="NAME", help="Kind of learner.", shell_complete=complete_component("learners"))
-@click.option("--learners", type=int, metavar="N", help="Number of simulated parties [10].")
-@click.option(
-    "--split", metavar="NAME", help="How data are divided [iid].", shell_complete=complete_component("splitters")
-)
-@click.option(
-    "--proposals",
-    metavar="NAME",
-    help="Who proposes, and what is voted on [round_robin].",
-    shell_complete=complete_component("proposal_strategies"),
-)
-@click.option(
-    "--voting",
-    metavar="NAME",
-    help="Rule of the vote [majority].",
-    shell_complete=complete_component("voting_policies"),
-)
-@click.option(
-    "--runtime", metavar="NAME", help="Where it is computed [fused].", shell_complete=complete_component("runtimes")
-)
+@component_options
 @click.option("--rounds", type=int, metavar="R", help="Number of rounds [50].")
 @click.option("--seed", type=int, metavar="K", help="Same seed, same result [0].")
 @click.option("--name", metavar="NAME", help="Name of the run's folder.")
@@ -84,20 +64,10 @@ def run(
 
 
 def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any]) -> ExperimentConfig:
-    from ..config import SECTIONS, ExperimentConfig, read_toml, with_setting
+    from ..config import ExperimentConfig
 
-    values = read_toml(file) if file is not None else {}
-    for key, value in options.items():
-        if value is not None:
-            # Naming another component drops the parameters of the one in the file.
-            same = key in SECTIONS and isinstance(values.get(key), dict) and values[key].get("name") == value
-            if not same:
-                values[key] = value
-    for setting in settings:
-        with_setting(values, setting)
-    for key in ("data", "learner"):
-        if key not in values:
-            raise click.UsageError(f"Name the {key}: --{key} NAME, or an experiment file. Try `colearn components`.")
+    values = experiment_values(file, settings, options)
+    check_named(values)
     return ExperimentConfig.from_mapping(values, str(file) if file is not None else "command line")
 
 
