@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOUD = 1e6
+"""A liar's margin; one that isn't finite would be an abstention."""
+
 
 class DishonestCohort(Cohort):
     """A cohort of honest learners, in which what adversaries publish is put in place of what they say.
@@ -74,8 +77,8 @@ class DishonestCohort(Cohort):
         return Proposals(dict(sorted(answers.items())), dict(sorted(refusals.items())))
 
     def cast(self, ballots: Ballots, candidates: Sequence[Candidate], round: int, streams: Streams) -> Ballots:
-        """Adversaries' votes become what they say. Where the policy goes by margins, a liar's are as large as the
-        largest of the round, for or against, or 1 if there's none.
+        """Adversaries' votes become what they say. Where the policy goes by margins, a liar's are ``LOUD``, for or
+        against: more than any policy counts.
         """
         ballots = self.honest.cast(ballots, candidates, round, streams)
         votes = ballots.votes.copy()
@@ -92,7 +95,7 @@ class DishonestCohort(Cohort):
                 continue
             votes[i] = told
             if margins is not None and ballots.margins is not None:
-                margins[i] = np.where(told == ABSTAIN, np.nan, told * _largest(ballots.margins))
+                margins[i] = np.where(told == ABSTAIN, np.nan, told * LOUD)
         return Ballots(votes, margins)
 
     def initial_weights(self, rng: np.random.Generator) -> Weights:
@@ -170,8 +173,3 @@ def _checked_ballot(told: Ballot, honest: Ballot) -> Ballot:
         if told.shape != honest.shape or not values:
             raise ValueError(f"{told!r} are no votes on {len(honest)} candidates")
     return told
-
-
-def _largest(margins: np.ndarray) -> float:
-    known = np.abs(margins[np.isfinite(margins)])
-    return float(known.max()) if known.size else 1.0
