@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from mutant import Mutant
 
+from colearn_core.approval import Approval
 from colearn_core.learner import Proposal
 from colearn_core.proposing import (
-    Approval,
     Candidate,
     Combine,
     Committee,

@@ -38,7 +38,7 @@ def colearn_splitters() -> list[Component]:
 @hookimpl
 def colearn_proposal_strategies() -> list[Component]:
     return [
-        Component("approval", "colearn_core.proposing:Approval", "A committee's rival candidates"),
+        Component("approval", "colearn_core.approval:Approval", "A committee's rival candidates"),
         Component("committee", "colearn_core.proposing:Committee", "The mean of a few proposals"),
         Component("everyone", "colearn_core.proposing:Everyone", "The mean of all proposals"),
         Component("line_search", "colearn_core.proposing:LineSearch", "One proposal at several step sizes"),
