@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from colearn_core.components import KINDS
 from colearn_core.plugins import Plugins
+from colearn_core.rivals import FAMILIES
 from colearn_core.testing import (
     AdversaryContract,
     DatasetContract,
@@ -179,6 +180,36 @@ class TestTime(SplitterContract):
 
 class TestApproval(ProposalStrategyContract):
     component = "approval"
+
+
+class TestApprovalOfEveryFamily(ProposalStrategyContract):
+    component = "approval"
+    parameters = {"families": tuple(FAMILIES), "liars": 2, "choose": "reputation"}
+
+
+class TestApprovalByKrum(ProposalStrategyContract):
+    component = "approval"
+    parameters = {"families": ("krum", "multi_krum", "trimmed_mean"), "size": 7, "liars": 2, "choose": "round_robin"}
+
+
+class TestApprovalByPoints(ProposalStrategyContract):
+    component = "approval"
+    parameters = {"families": ("geometric_median", "centred_clipping"), "size": 6, "radius": 0.5, "max_norm": 1.0}
+
+
+class TestApprovalOfTheTrusted(ProposalStrategyContract):
+    component = "approval"
+    parameters = {"families": ("trusted", "single", "steps"), "steps": (0.3, 1.5), "size": 4}
+
+
+class TestCommitteeByReputation(ProposalStrategyContract):
+    component = "committee"
+    parameters = {"size": 2, "choose": "reputation"}
+
+
+class TestCommitteeInTurn(ProposalStrategyContract):
+    component = "committee"
+    parameters = {"size": 3, "choose": "round_robin", "max_change": 0.1}
 
 
 class TestCommittee(ProposalStrategyContract):

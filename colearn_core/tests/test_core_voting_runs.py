@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from colearn_core.approval import Approval
 from colearn_core.data import Holdout, partition
 from colearn_core.errors import ConfigError
 from colearn_core.experiment import Experiment
@@ -17,12 +18,11 @@ from colearn_core.graded import MedianImprovement, ScoreMargin
 from colearn_core.ledger import VOTES, FileLedger, LedgerFile
 from colearn_core.past import PastRound
 from colearn_core.plugins import Plugins
-from colearn_core.proposing import Approval
 from colearn_core.randomised_response import RandomisedResponse
 from colearn_core.reference import SoftmaxRegression, blobs
-from colearn_core.reputation import Reputation
 from colearn_core.splitting import Dirichlet
 from colearn_core.streams import Streams
+from colearn_core.voters_record import Reputation
 from colearn_core.voting import Ballots, Majority, VotingPolicy
 from colearn_core.weighing import Weighted
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from colearn_core.errors import ConfigError, ParameterError
 from colearn_core.past import PastRound
-from colearn_core.reputation import Reputation
+from colearn_core.voters_record import Reputation
 from colearn_core.voting import Majority, Votes
 from colearn_core.weighing import Weighted
 

@@ -13,10 +13,10 @@ from mutant import Mutant
 from colearn_core.graded import MedianImprovement, ScoreMargin
 from colearn_core.past import PastRound
 from colearn_core.randomised_response import RandomisedResponse
-from colearn_core.reputation import Reputation
 from colearn_core.scores import Score, Scores
 from colearn_core.streams import Streams
 from colearn_core.testing import Subject
+from colearn_core.voters_record import Reputation
 from colearn_core.voting import (
     ABSTAIN,
     APPROVE,

@@ -23,7 +23,7 @@ def colearn_voting_policies() -> list[Component]:
         Component("median_improvement", "colearn_core.graded:MedianImprovement", "Rivals by their median improvement"),
         Component("per_class", "colearn_core.per_class:PerClass", "No class may get much worse"),
         Component("randomised_response", "colearn_core.randomised_response:RandomisedResponse", "Deniable votes"),
-        Component("reputation", "colearn_core.reputation:Reputation", "Votes weigh by the voters' record"),
+        Component("reputation", "colearn_core.voters_record:Reputation", "Votes weigh by the voters' record"),
         Component("score_margin", "colearn_core.graded:ScoreMargin", "The mean of clipped improvements"),
         Component("significant", "colearn_core.significance:Significant", "Only those vote that are sure"),
         Component("supermajority", "colearn_core.voting:Supermajority", "Two thirds of the votes cast"),
@@ -56,7 +56,7 @@ def colearn_splitters() -> list[Component]:
 @hookimpl
 def colearn_proposal_strategies() -> list[Component]:
     return [
-        Component("approval", "colearn_core.proposing:Approval", "A committee's rival candidates"),
+        Component("approval", "colearn_core.approval:Approval", "A committee's rival candidates"),
         Component("committee", "colearn_core.proposing:Committee", "The mean of a few proposals"),
         Component("everyone", "colearn_core.proposing:Everyone", "The mean of all proposals"),
         Component("line_search", "colearn_core.proposing:LineSearch", "One proposal at several step sizes"),
