@@ -229,7 +229,7 @@ def clipped_by_hand(points: Sequence[Point], radius: float, steps: int) -> Point
 def test_centred_clipping_is_what_its_steps_in_coordinates_give(points: list[Point], radius: float, steps: int) -> None:
     shares = merging.centred_clipping(products_of(points), radius, steps)
     np.testing.assert_allclose(at(points, shares), clipped_by_hand(points, radius, steps), atol=1e-6)
-    assert 0 <= shares.min()
+    assert shares.min() >= 0
     assert shares.sum() <= 1 + 1e-12
 
 
