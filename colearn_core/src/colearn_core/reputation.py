@@ -26,6 +26,9 @@ LEAST = 0.05
 GOOD = -1.0
 """Chance alone gives one in six a lower reputation."""
 
+ROUNDING = 1e-9
+"""What is left of a correlation of 0; were it a weight, a single voter would speak for all."""
+
 
 @dataclass(frozen=True)
 class Reputations:
@@ -94,8 +97,9 @@ class Reputations:
 
 def is_plain(label: str) -> bool:
     """Whether the candidate is a plain mean of its authors' proposals: how much of each of them a robust mean holds,
-    its authors' names don't tell."""
-    return label == "proposal" or label.split(" ")[0] == "mean"
+    its authors' names don't tell. What Krum chooses are plain means, and often the same as those without a learner,
+    which then aren't put to the vote again."""
+    return label.split(" ")[0] in ("mean", "proposal", "krum", "multi-krum")
 
 
 def _contrasts(authors: list[tuple[int, ...]], approval: Floats | None) -> dict[int, float]:
@@ -121,7 +125,8 @@ def _approval(votes: NDArray[np.int8]) -> Floats | None:
     own = shares - shares.mean(axis=1, keepdims=True) if votes.size else shares
     others = own.sum(axis=0) - own
     scale = np.sqrt(np.einsum("vc,vc->v", own, own) * np.einsum("vc,vc->v", others, others))
-    weights = np.maximum(np.einsum("vc,vc->v", own, others), 0) / np.where(scale > 0, scale, 1)
+    agreement = np.einsum("vc,vc->v", own, others) / np.where(scale > 0, scale, 1)
+    weights = np.where(agreement > ROUNDING, agreement, 0)
     return np.asarray(np.einsum("v,vc->c", weights, shares) / weights.sum()) if weights.any() else None
 
 
