@@ -18,7 +18,7 @@ demo: $(VENV)/demo      ## set up, then train on real handwritten digits: ten pa
 	  --split dirichlet --proposals approval --rounds 60 --seed 7 --baselines
 
 test: $(VENV)/dev       ## set up, then run the tests (without the slow ones)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadscope
 
 slow: $(VENV)/dev       ## run the slow tests
 	$(BIN)/python -m pytest -q -m slow

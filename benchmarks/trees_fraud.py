@@ -16,11 +16,11 @@ from dataclasses import replace
 import numpy as np
 import tables
 from sklearn.metrics import average_precision_score, roc_auc_score
-from trees_parties import Array, Boosting, Stretches, baselines, cut, divided, margins, random_rows
+from trees_parties import Array, Boosting, Stretches, Unseen, baselines, cut, divided, margins, random_rows
 
 from colearn_core.data import Dataset, Samples, Task
 from colearn_core.splitting import Iid, Splitter
-from colearn_core.voting import Majority, Threshold
+from colearn_core.voting import Majority
 from colearn_sklearn_plugin.datasets import breast_cancer, wine
 
 PARTIES = 5
@@ -59,7 +59,7 @@ def figures(dataset: Dataset, test_rows: Array, splitter: Splitter, seed: int) -
     found = baselines(rest, parts, test, boosting, seed)
     models = [found.pooled, *found.alone, found.bagged, found.bagged_without_votes]
     adopted = []
-    for voting in (Threshold(share=0), Majority()):
+    for voting in (Unseen(), Majority()):
         together = boosting.experiment(parts, "everyone", voting, seed)
         adopted.append(100 * together.run(boosting.rounds).history.acceptance_rate)
         models.append(margins(together, test.x))

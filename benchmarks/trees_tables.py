@@ -21,11 +21,10 @@ from functools import partial
 
 import numpy as np
 import tables
-from trees_parties import Array, Boosting, baselines, cut, divided, margins, random_rows
+from trees_parties import Array, Boosting, Unseen, baselines, cut, divided, margins, random_rows
 
 from colearn_core.data import Dataset
 from colearn_core.splitting import Iid
-from colearn_core.voting import Threshold
 
 PARTIES = (2, 5, 10)
 SEEDS = (0, 1, 2)
@@ -59,7 +58,7 @@ def row(dataset: Dataset, parties: int, seed: int) -> Iterator[float]:
     yield float(np.mean([quality(each) for each in found.alone]))
     yield quality(found.bagged)
     yield quality(found.bagged_without_votes)
-    unseen = boosting.experiment(parts, "everyone", Threshold(share=0), seed)
+    unseen = boosting.experiment(parts, "everyone", Unseen(), seed)
     unseen.run(boosting.rounds)
     yield quality(margins(unseen, test.x))
     together = boosting.experiment(parts, "everyone", "majority", seed)

@@ -31,6 +31,7 @@ PLURALS = {
     "datasets": "Data sets",
     "ledgers": "Ledgers",
     "runtimes": "Runtimes",
+    "adversaries": "Adversaries",
     PLUGINS: "Plugins",
 }
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from colearn_core.comparing import Grid
+from colearn_core.plugins import Plugins
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -52,3 +55,10 @@ def test_links_in_the_documentation_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert missing == []
+
+
+def test_the_example_of_a_comparison_is_a_grid_of_ninety_runs() -> None:
+    runs = Grid.read(ROOT / "examples" / "compare.toml").runs(Plugins())
+    assert len({run.digest for run in runs}) == 90
+    assert len({run.series for run in runs}) == 18
+    assert {run.budget.trainings for run in runs} == {600}

@@ -11,7 +11,7 @@ import pytest
 from colearn_core import Plugins
 from colearn_core.config import ExperimentConfig, prepare
 from colearn_core.data import PrivateData, Samples, Task
-from colearn_core.errors import ColearnError, DataError
+from colearn_core.errors import ColearnError, DataError, ParameterError
 
 PLUGINS = Plugins()
 LEARNERS = 4
@@ -93,6 +93,32 @@ def test_every_strategy_goes_with_every_runtime(strategy: str, runtime: str) -> 
     data = {"name": "blobs", "samples": 120}
     prepared = prepare(config("softmax", data, proposals=section(strategy), runtime=section(runtime)), PLUGINS)
     assert any(prepared.experiment().run(8).history.accepted)
+
+
+MODELS = (
+    "softmax",
+    "sklearn.mlp_classifier",
+    "sklearn.multinomial_nb",
+    "sklearn.random_forest_regressor",
+    "sklearn.hist_gradient_boosting_classifier",
+    "torch.mlp",
+)
+"""Numbers, counts, a forest, boosted trees, and single precision."""
+
+
+@pytest.mark.parametrize("learner", MODELS)
+def test_every_adversary_goes_with_every_kind_of_model_or_says_why_not(learner: str) -> None:
+    data = data_for(learner)
+    for name in PLUGINS.components("adversaries"):
+        playing = {"name": name, "learners": [0, 1], "votes": "loyal"}
+        prepared = prepare(config(learner, data, proposals="everyone", adversaries=[playing]), PLUGINS)
+        if name == "backdoor" and not prepared.dataset.task.classes:
+            with pytest.raises(ParameterError, match=r"adversary 'backdoor': .*a regression has none"):
+                prepared.experiment()
+            continue
+        refusals = {i: reason for record in prepared.experiment().rounds(2) for i, reason in record.refusals.items()}
+        assert set(refusals) <= {0, 1}, name
+        assert all(re.match("crashed|WeightsError: non-finite|what a model that grows", r) for r in refusals.values())
 
 
 OTHERS: tuple[dict[str, Any], ...] = ({"name": "diabetes"}, {"name": "iris"}, {"name": "blobs", "features": 5})

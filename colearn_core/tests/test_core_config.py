@@ -317,8 +317,7 @@ def test_preparing_writes_all_defaults_into_the_config(tiny: Plugins) -> None:
     full = prepare(config(learner={"name": "tiny.mean", "rate": 1}, split="dirichlet"), tiny).config
     assert full.data.parameters == {"samples": 40, "noise": 0.5}
     assert full.learner.parameters == {"rate": 1.0, "layers": (4, 2), "limit": 1.0}
-    usual = {"alpha": 0.5, "min_samples": 1, "balanced": False, "shares": (), "column": None}
-    assert full.split.parameters == usual
+    assert full.split.parameters == {"alpha": 0.5, "min_samples": 1, "balanced": False, "column": None, "shares": ()}
     assert full.voting.parameters == {"quorum": 0.5, "min_improvement": 0.0}
     assert full.runtime.parameters == {}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from colearn_core.components import KINDS
 from colearn_core.plugins import Plugins
+from colearn_core.rivals import FAMILIES
 from colearn_core.testing import (
+    AdversaryContract,
     DatasetContract,
     LearnerContract,
     LedgerContract,
@@ -36,6 +38,53 @@ class TestThreshold(VotingPolicyContract):
 class TestTwoThirds(VotingPolicyContract):
     component = "threshold"
     parameters = {"share": "2/3", "quorum": 0.8}
+
+
+class TestMedianImprovement(VotingPolicyContract):
+    component = "median_improvement"
+
+
+class TestPerClass(VotingPolicyContract):
+    component = "per_class"
+
+
+class TestRandomisedResponse(VotingPolicyContract):
+    component = "randomised_response"
+
+
+class TestRandomisedTwoThirds(VotingPolicyContract):
+    component = "randomised_response"
+    parameters = {"epsilon": 0.1, "share": 0.66}
+
+
+class TestReputation(VotingPolicyContract):
+    component = "reputation"
+
+
+class TestScoreMargin(VotingPolicyContract):
+    component = "score_margin"
+
+
+class TestTrimmedMargin(VotingPolicyContract):
+    component = "score_margin"
+    parameters = {"trim": 0.3, "relative": False, "clip": 0.5}
+
+
+class TestSignificant(VotingPolicyContract):
+    component = "significant"
+
+
+class TestSupermajority(VotingPolicyContract):
+    component = "supermajority"
+
+
+class TestWeighted(VotingPolicyContract):
+    component = "weighted"
+
+
+class TestStakes(VotingPolicyContract):
+    component = "weighted"
+    parameters = {"stakes": (5.0, 1.0, 2.5), "cap": 2.0}
 
 
 class TestUnanimous(VotingPolicyContract):
@@ -133,6 +182,36 @@ class TestApproval(ProposalStrategyContract):
     component = "approval"
 
 
+class TestApprovalOfEveryFamily(ProposalStrategyContract):
+    component = "approval"
+    parameters = {"families": tuple(FAMILIES), "liars": 2, "choose": "reputation"}
+
+
+class TestApprovalByKrum(ProposalStrategyContract):
+    component = "approval"
+    parameters = {"families": ("krum", "multi_krum", "trimmed_mean"), "size": 7, "liars": 2, "choose": "round_robin"}
+
+
+class TestApprovalByPoints(ProposalStrategyContract):
+    component = "approval"
+    parameters = {"families": ("geometric_median", "centred_clipping"), "size": 6, "radius": 0.5, "max_norm": 1.0}
+
+
+class TestApprovalOfTheTrusted(ProposalStrategyContract):
+    component = "approval"
+    parameters = {"families": ("trusted", "single", "steps"), "steps": (0.3, 1.5), "size": 4}
+
+
+class TestCommitteeByReputation(ProposalStrategyContract):
+    component = "committee"
+    parameters = {"size": 2, "choose": "reputation"}
+
+
+class TestCommitteeInTurn(ProposalStrategyContract):
+    component = "committee"
+    parameters = {"size": 3, "choose": "round_robin", "max_change": 0.1}
+
+
 class TestCommittee(ProposalStrategyContract):
     component = "committee"
 
@@ -167,3 +246,84 @@ class TestFusedRuntime(RuntimeContract):
 
 class TestLoopRuntime(RuntimeContract):
     component = "loop"
+
+
+class TestBackdoor(AdversaryContract):
+    component = "backdoor"
+
+
+class TestCrashing(AdversaryContract):
+    component = "crashing"
+
+
+class TestFreeRider(AdversaryContract):
+    component = "free_rider"
+
+
+class TestGaussianNoise(AdversaryContract):
+    component = "gaussian_noise"
+
+
+class TestInnerProduct(AdversaryContract):
+    component = "inner_product"
+
+
+class TestLabelFlip(AdversaryContract):
+    component = "label_flip"
+
+
+class TestLiar(AdversaryContract):
+    component = "liar"
+
+
+class TestLittleIsEnough(AdversaryContract):
+    component = "little_is_enough"
+
+
+class TestMimic(AdversaryContract):
+    component = "mimic"
+
+
+class TestMinMax(AdversaryContract):
+    component = "min_max"
+
+
+class TestMinSum(AdversaryContract):
+    component = "min_max"
+    parameters = {"near": "sum"}
+
+
+class TestNan(AdversaryContract):
+    component = "nan"
+
+
+class TestScaledUpdate(AdversaryContract):
+    component = "scaled_update"
+
+
+class TestSignFlip(AdversaryContract):
+    component = "sign_flip"
+
+
+class TestSlow(AdversaryContract):
+    component = "slow"
+    parameters = {"seconds": 0.001}
+
+
+class TestStale(AdversaryContract):
+    component = "stale"
+
+
+class TestModelReplacement(AdversaryContract):
+    component = "backdoor"
+    parameters = {"scale": 5.0, "features": (0, 2), "poisoned": 0.2}
+
+
+class TestDisguisedFreeRider(AdversaryContract):
+    component = "free_rider"
+    parameters = {"noise": 1.0}
+
+
+class TestStaleBySomeRounds(AdversaryContract):
+    component = "stale"
+    parameters = {"rounds": 2}

@@ -143,7 +143,7 @@ def colearn_voting_policies():
 
 def policy():
     from colearn_core.voting import Threshold
-    return Threshold(share=0)
+    return Threshold(share=0.01)
 """
 
 SPLITTERS = """
@@ -200,6 +200,16 @@ def runtime(learners, names, workers=2):
     return LoopCohort(learners, names)
 """
 
+ADVERSARIES = """
+@hookimpl
+def colearn_adversaries():
+    return [Component("mine.lazy", "plug_mine:lazy")]
+
+def lazy(noise=0.5):
+    from colearn_core.adversaries import FreeRider
+    return FreeRider(noise)
+"""
+
 OFFERS = {
     "learners": (LEARNERS, "mine.learner"),
     "voting_policies": (POLICIES, "mine.policy"),
@@ -208,6 +218,7 @@ OFFERS = {
     "datasets": (DATASETS, "digits"),
     "ledgers": (LEDGERS, "mine.ledger"),
     "runtimes": (RUNTIMES, "mine.runtime"),
+    "adversaries": (ADVERSARIES, "mine.lazy"),
 }
 
 

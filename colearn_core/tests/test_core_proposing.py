@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from colearn_core.approval import Approval
 from colearn_core.errors import ParameterError
 from colearn_core.learner import Proposal
 from colearn_core.proposing import (
-    Approval,
     Candidate,
     Committee,
     Everyone,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from colearn_core.approval import Approval
 from colearn_core.cohort import LoopCohort
 from colearn_core.components import Component
 from colearn_core.errors import Abstention, ConfigError, ParameterError, UnknownComponentError, WeightsError
@@ -20,7 +21,7 @@ from colearn_core.hookspecs import hookimpl
 from colearn_core.learner import Learner, Proposal
 from colearn_core.metrics import metric
 from colearn_core.plugins import PluginInfo, Plugins
-from colearn_core.proposing import Approval, Committee, Everyone, LineSearch, ProposalStrategy, Random, RoundRobin
+from colearn_core.proposing import Committee, Everyone, LineSearch, ProposalStrategy, Random, RoundRobin
 from colearn_core.rounds import RoundRecord, Standing, assess, begin, play
 from colearn_core.scores import Part, Score, Scores
 from colearn_core.streams import Streams

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from colearn_core.errors import ParameterError
 from colearn_core.metrics import metric
 from colearn_core.scores import Score, Scores
-from colearn_core.voting import Decision, Majority, Threshold, Unanimous, Vote, Votes, VotingPolicy
+from colearn_core.voting import Decision, Majority, Supermajority, Threshold, Unanimous, Vote, Votes, VotingPolicy
 
 A, R, N = Vote.APPROVE, Vote.REJECT, Vote.ABSTAIN
 POLICIES: tuple[VotingPolicy, ...] = (
@@ -26,6 +26,8 @@ POLICIES: tuple[VotingPolicy, ...] = (
     Threshold(share="2/3"),
     Threshold(share=0.55, inclusive=False, quorum=0.7),
     Threshold(share=0.0, inclusive=False, quorum=0.0),
+    Supermajority(),
+    Supermajority(share=0.9, quorum=0.2),
 )
 
 
@@ -366,3 +368,38 @@ def test_a_threshold_that_is_no_number_is_refused(share: float | str) -> None:
 def test_a_threshold_beyond_all_votes_is_refused(share: float | str) -> None:
     with pytest.raises(ParameterError, match="share must lie between 0 and 1"):
         Threshold(share=share)
+
+
+@pytest.mark.parametrize(
+    ("share", "inclusive", "why"), [(0, True, "adopts what everyone rejects"), ("1", False, "can never approve")]
+)
+def test_a_threshold_that_can_only_adopt_or_only_reject_is_refused(
+    share: float | str, inclusive: bool, why: str
+) -> None:
+    with pytest.raises(ParameterError, match=why):
+        Threshold(share=share, inclusive=inclusive)
+
+
+def test_without_a_share_one_approval_is_enough() -> None:
+    one = Threshold(share=0, inclusive=False)
+    assert passed(one, 1, 9)
+    assert not passed(one, 0, 9)
+
+
+def test_a_supermajority_is_two_thirds_exactly() -> None:
+    assert passed(Supermajority(), 6, 3)
+    assert not passed(Supermajority(), 5, 4)
+    assert not passed(Supermajority(inclusive=False), 6, 3)
+    assert passed(Majority(), 5, 4)
+
+
+@pytest.mark.parametrize("share", [0.5, "1/2", 0.3])
+def test_a_supermajority_of_half_or_less_is_refused(share: float | str) -> None:
+    with pytest.raises(ParameterError, match="more than half of the votes, not share = "):
+        Supermajority(share=share)
+
+
+@given(st.integers(1, 30), st.integers(0, 30))
+def test_liars_below_two_thirds_adopt_nothing_by_a_supermajority(liars: int, honest: int) -> None:
+    # What its docstring says: alone they adopt nothing as long as they're fewer than share * n.
+    assert passed(Supermajority(), liars, honest) == (3 * liars >= 2 * (liars + honest))

@@ -17,6 +17,7 @@ from library_trees import FEATURES, joined, random_samples, random_tree
 from numpy.typing import NDArray
 from numpy_grower import Exhaustive, averaged, boosted
 
+from colearn_core.approval import Approval
 from colearn_core.cohort import LoopCohort
 from colearn_core.data import PrivateData, Samples, Task
 from colearn_core.errors import Abstention, ConfigError, DataError, ParameterError, WeightsError
@@ -25,7 +26,7 @@ from colearn_core.growing import Growth, Margins, TreeCohort, TreeLearner
 from colearn_core.learner import Learner, Proposal
 from colearn_core.ledger import FileLedger, LedgerFile, line_hash
 from colearn_core.plugins import Plugins
-from colearn_core.proposing import Approval, LineSearch
+from colearn_core.proposing import LineSearch
 from colearn_core.reference import SoftmaxRegression
 from colearn_core.scores import Part
 from colearn_core.streams import Streams

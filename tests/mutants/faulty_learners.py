@@ -302,6 +302,34 @@ class CohortInTheWrongOrder(SoftmaxRegression):
         return ReversedCohort(learners, names)
 
 
+class WorstSamplesFirst(SoftmaxRegression):
+    def test_samples(self, weights: Weights, part: Part = "vote") -> Score:
+        score = super().test_samples(weights, part)
+        assert score.each is not None
+        return score._replace(each=np.sort(score.each)[::-1])
+
+
+class SamplesByAnotherMetric(SoftmaxRegression):
+    """One minus the probability of the right class, not its log loss."""
+
+    def test_samples(self, weights: Weights, part: Part = "vote") -> Score:
+        score = super().test_samples(weights, part)
+        assert score.each is not None
+        return score._replace(each=1 - np.exp(-score.each))
+
+
+class SamplesReversedCohort(LoopCohort):
+    def test_samples(self, candidates: Sequence[Weights]) -> Scores:
+        found = super().test_samples(candidates)
+        return replace(found, each=found.each[::-1])
+
+
+class CohortMixesUpSamples(SoftmaxRegression):
+    @classmethod
+    def cohort(cls, learners: Sequence[Learner], names: Sequence[str] | None = None) -> Cohort:
+        return SamplesReversedCohort(learners, names)
+
+
 class RoundingCohort(LoopCohort):
     def test(self, candidates: Sequence[Weights], part: Part) -> Scores:
         found = super().test(candidates, part)
@@ -456,6 +484,9 @@ MUTANTS = [
     _mutant(AddsUpUndeclared, "combining adds up"),
     _mutant(CohortInTheWrongOrder, "the fused cohort mixes up its learners"),
     _mutant(CohortInHalfPrecision, "the fused cohort rounds"),
+    _mutant(WorstSamplesFirst, "scores of samples are sorted"),
+    _mutant(SamplesByAnotherMetric, "scores of samples are by another metric"),
+    _mutant(CohortMixesUpSamples, "the fused cohort mixes up whose samples are whose"),
     _mutant(ScalesItsDataInPlace, "private data are scaled in place"),
     _mutant(MetricOfItsOwn, "the metric has the wrong direction"),
     _mutant(KnowsOnlyItsOwnClasses, "one class to vote by raises"),

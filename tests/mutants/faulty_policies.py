@@ -5,14 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from mutant import Mutant
 
+from colearn_core.graded import MedianImprovement, ScoreMargin
+from colearn_core.past import PastRound
+from colearn_core.randomised_response import RandomisedResponse
 from colearn_core.scores import Score, Scores
+from colearn_core.streams import Streams
 from colearn_core.testing import Subject
-from colearn_core.voting import ABSTAIN, APPROVE, REJECT, Decision, Majority, Threshold, Unanimous, Vote, Votes
+from colearn_core.voters_record import Reputation
+from colearn_core.voting import (
+    ABSTAIN,
+    APPROVE,
+    REJECT,
+    Ballots,
+    Count,
+    Decision,
+    Majority,
+    Threshold,
+    Unanimous,
+    Vote,
+    Votes,
+)
+from colearn_core.weighing import Weight, Weighted
 
 FETCH = "Fetch.ai colearn 0.2.8"
 
@@ -272,6 +290,97 @@ class LooksDifferentEachTime(Majority):
         return f"LooksDifferentEachTime(number={self.made})"
 
 
+class CoinsOfTheProcess(RandomisedResponse):
+    def ballots(self, current: Scores, proposed: Scores, round: int, streams: Streams) -> Ballots:
+        votes = self.votes(current, proposed)
+        votes[np.random.random(votes.shape) < self.flipped] *= -1
+        return Ballots(votes)
+
+
+class CoinsInTurn(RandomisedResponse):
+    """One learner after the other takes the next coins, unless it abstains."""
+
+    def ballots(self, current: Scores, proposed: Scores, round: int, streams: Streams) -> Ballots:
+        votes = self.votes(current, proposed)
+        coins = streams.generator("ballot", round)
+        cast = votes != ABSTAIN
+        votes[cast] *= np.where(coins.random(int(cast.sum())) < self.flipped, -1, 1).astype(np.int8)
+        return Ballots(votes)
+
+
+class MakesUpVotes(RandomisedResponse):
+    """Hides abstentions behind a coin."""
+
+    def ballots(self, current: Scores, proposed: Scores, round: int, streams: Streams) -> Ballots:
+        votes = super().ballots(current, proposed, round, streams).votes
+        votes[votes == ABSTAIN] = APPROVE
+        return Ballots(votes)
+
+
+class MarginsOfTheSilent(ScoreMargin):
+    def ballots(self, current: Scores, proposed: Scores, round: int, streams: Streams) -> Ballots:
+        votes, margins = super().ballots(current, proposed, round, streams)
+        assert margins is not None
+        return Ballots(votes, np.nan_to_num(margins))
+
+
+class BelievesEveryMargin(ScoreMargin):
+    def decide(self, ballots: Ballots) -> Decision:
+        assert ballots.margins is not None
+        typical = np.nan_to_num(ballots.margins, nan=0.0).astype(np.float64).sum(axis=0).tolist()
+        return self.elect(Count.of(ballots.votes), [margin > 0 for margin in typical], typical)
+
+
+class FirstMarginDecidesTies(MedianImprovement):
+    def decide(self, ballots: Ballots) -> Decision:
+        decision = super().decide(ballots)
+        if decision.leader is None or ballots.margins is None:
+            return decision
+        return decision._replace(reason=f"{decision.reason}, led by {ballots.margins[0, decision.leader]}")
+
+
+class CountsInPlace(Reputation):
+    def after(self, past: PastRound) -> Self:
+        object.__setattr__(self, "record", super().after(past).record)
+        return self
+
+
+class RemembersByChance(Reputation):
+    """Forgets every seventh round, counted from the first that it was asked about."""
+
+    asked = 0
+
+    def after(self, past: PastRound) -> Self:
+        type(self).asked += 1
+        return super().after(past) if type(self).asked % 7 else self
+
+
+class WritesIntoThePast(Majority):
+    def after(self, past: PastRound) -> Self:
+        past.votes[past.votes == ABSTAIN] = REJECT
+        return self
+
+
+class WinnerTakesAll(Reputation):
+    """Weights without bounds."""
+
+    def weights_of(self, learners: int) -> list[Weight]:
+        return [4**agreed for agreed, _ in self.record] or [1] * learners
+
+
+class KeepsItsFirstVoters(Weighted):
+    def among(self, samples: Any) -> Self:
+        object.__setattr__(self, "weights", super().among(samples).weights)
+        return self
+
+
+class WeighsByTheLastDigit(Weighted):
+    """Weights that are all 0 for some voters."""
+
+    def among(self, samples: Any) -> Self:
+        return super().among(samples % 5)
+
+
 @dataclass(frozen=True)
 class TwoThirdsOfAll(Majority):
     """Of all learners, not of the votes cast."""
@@ -351,6 +460,18 @@ MUTANTS = [
     _mutant(ReasonOverTwoLines, "the reason has two lines"),
     _mutant(ShowsItsAddress, "its repr is a memory address"),
     _mutant(LooksDifferentEachTime, "its repr counts instances"),
+    _mutant(CoinsOfTheProcess, "ballots are flipped by a global generator"),
+    _mutant(CoinsInTurn, "who abstains changes the coins of those after it"),
+    _mutant(MakesUpVotes, "who has no score is given a vote"),
+    _mutant(MarginsOfTheSilent, "who abstains has a margin of 0"),
+    _mutant(BelievesEveryMargin, "margins count whatever is claimed"),
+    _mutant(FirstMarginDecidesTies, "the decision names the ballot that came first"),
+    _mutant(CountsInPlace, "the past changes the policy itself"),
+    _mutant(RemembersByChance, "the same past gives another policy the second time"),
+    _mutant(WritesIntoThePast, "the past is written into"),
+    _mutant(WinnerTakesAll, "a good record outweighs all other voters"),
+    _mutant(KeepsItsFirstVoters, "the voters of one experiment change the policy of another"),
+    _mutant(WeighsByTheLastDigit, "with some numbers of samples nobody's vote counts"),
 ]
 
 CONTROLS = [
@@ -360,5 +481,9 @@ CONTROLS = [
     _made("HalfIsEnough", Threshold, share=0.5),
     _made("ExactTwoThirds", Threshold, share="2/3", quorum=0.55),
     _made("OneIsEnough", Threshold, share=0.01, quorum=0.0),
+    _made("HardlyAnyRecord", Reputation, lowest=0.9, highest=1.1, memory=1),
+    _made("TrimmedAndAbsolute", ScoreMargin, trim=0.4, relative=False, clip=2.0, min_improvement=0.05),
+    _made("AsGoodAsOpen", RandomisedResponse, epsilon=20.0, share=0.4),
+    _made("SevenShareholders", Weighted, stakes=(1.0, 2.0, 0.0, 4.5, 1.0, 1.0, 1.0), cap=1.5),
     _made("EveryoneMustVote", Unanimous, quorum=1.0, min_improvement=0.2),
 ]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from mutant import Mutant
 
+from colearn_core.approval import Approval
 from colearn_core.learner import Proposal
+from colearn_core.past import PastRound
 from colearn_core.proposing import (
-    Approval,
     Candidate,
     Combine,
     Committee,
@@ -22,6 +23,7 @@ from colearn_core.proposing import (
     Random,
     RoundRobin,
 )
+from colearn_core.rivals import FAMILIES
 from colearn_core.streams import Streams
 from colearn_core.testing import Subject
 from colearn_core.weights import Weights, interpolate, mean, median
@@ -230,6 +232,94 @@ class ShowsItsAddress(RoundRobin):
 
 
 @dataclass(frozen=True)
+class Banning(Committee):
+    """Draws from all but those that are banned."""
+
+    banned: tuple[int, ...] = ()
+
+    def proposers(self, round: int, learners: int, streams: Streams) -> Sequence[int]:
+        free = [i for i in range(learners) if i not in self.banned]
+        rng = streams.generator("proposers", round)
+        return sorted(int(i) for i in rng.choice(free, size=min(self.size, len(free)), replace=False))
+
+
+class NeverAsksAgain(Banning):
+    """Whoever is in nothing but what most reject has had its chance."""
+
+    def after(self, past: PastRound) -> Self:
+        approved = (past.votes > 0).sum(axis=0) > (past.votes < 0).sum(axis=0)
+        good = {i for authors, yes in zip(past.authors, approved, strict=True) if yes for i in authors}
+        bad = {i for authors in past.authors for i in authors} - good
+        return replace(self, banned=(*self.banned, *sorted(bad - set(self.banned)))[:3])
+
+
+class BansForTheNextRoundOnly(Banning):
+    def after(self, past: PastRound) -> Self:
+        return replace(self, banned=() if past.leader is None or past.accepted else past.authors[past.leader][:1])
+
+
+class LearnsInPlace(Banning):
+    def after(self, past: PastRound) -> Self:
+        object.__setattr__(self, "banned", past.proposers[:1])
+        return self
+
+
+class LearnsFromWhatItSaw(Banning):
+    """Bans whoever proposed the longest change; a reader of the record has no proposals."""
+
+    def candidates(self, base: Weights, proposals: Proposals, combine: Combine) -> list[Candidate]:
+        lengths = {i: float(np.abs(p.weights["coef"] - base["coef"]).sum()) for i, p in proposals.items()}
+        object.__setattr__(self, "longest", max(lengths, key=lengths.__getitem__))
+        return super().candidates(base, proposals, combine)
+
+    def after(self, past: PastRound) -> Self:
+        longest = vars(self).get("longest")
+        return self if longest is None else replace(self, banned=(longest,))
+
+
+class DrawsWhatItLearns(Banning):
+    def after(self, past: PastRound) -> Self:
+        return replace(self, banned=(int(np.random.randint(len(past.votes))),))
+
+
+class MarksTheRecord(Committee):
+    """Doesn't count those who voted for themselves, and strikes them from the record."""
+
+    def after(self, past: PastRound) -> Self:
+        for candidate, authors in enumerate(past.authors):
+            past.votes[list(authors), candidate] = 0
+        return self
+
+
+class TripsOverAnEmptyRound(Banning):
+    def after(self, past: PastRound) -> Self:
+        return replace(self, banned=past.authors[past.leader][:1])  # type: ignore[index]
+
+
+class ForgetsToReturn(Committee):
+    def after(self, past: PastRound) -> Self:
+        if past.accepted:
+            return self
+        return None  # type: ignore[return-value]
+
+
+class DropsTheBlamed(Approval):
+    """Merges nothing of those of bad reputation, even if there's nothing else."""
+
+    def candidates(self, base: Weights, proposals: Proposals, combine: Combine) -> list[Candidate]:
+        kept = {i: p for i, p in proposals.items() if self.reputations.good(i)}
+        return super().candidates(base, kept, combine) if kept else []
+
+
+class TrustsInName(Approval):
+    """What the trusted merged is put down to all of them."""
+
+    def candidates(self, base: Weights, proposals: Proposals, combine: Combine) -> list[Candidate]:
+        found = super().candidates(base, proposals, combine)
+        return [c._replace(authors=tuple(proposals)) if "trusted" in c.label else c for c in found]
+
+
+@dataclass(frozen=True)
 class Pairs(RoundRobin):
     """Two neighbours propose; each alone and both together are put to the vote."""
 
@@ -321,6 +411,15 @@ MUTANTS = [
     _mutant(CombinesWeights, "combine gets weights, not proposals"),
     _mutant(CombinesFewerThanItNames, "combine gets two of the proposals it names"),
     _mutant(CombinesNothing, "combine gets no proposal"),
+    _mutant(NeverAsksAgain, "whoever was voted down is never asked again"),
+    _mutant(LearnsInPlace, "learns in place: an earlier strategy changes"),
+    _mutant(LearnsFromWhatItSaw, "learns from proposals, which the record doesn't hold"),
+    _mutant(DrawsWhatItLearns, "draws what it learns of a round"),
+    _mutant(MarksTheRecord, "strikes votes from the record"),
+    _mutant(TripsOverAnEmptyRound, "a round without candidates ends the run"),
+    _mutant(ForgetsToReturn, "learning from a rejection gives no strategy"),
+    _mutant(DropsTheBlamed, "a blamed learner's lone proposal is lost", choose="reputation"),
+    _mutant(TrustsInName, "names all as authors of what the trusted merged", families=("trusted", "halves")),
     _mutant(ShowsItsAddress, "its repr is a memory address"),
 ]
 
@@ -331,5 +430,8 @@ CONTROLS = [
     _mutant(Krum, ""),
     _mutant(HalvesInTurn, ""),
     Mutant("LargeCommittee", "proposal_strategies", "", Subject(Approval, {"size": 12})),
+    _mutant(BansForTheNextRoundOnly, ""),
+    Mutant("AllFamilies", "proposal_strategies", "", Subject(Approval, {"families": tuple(FAMILIES), "size": 6})),
+    Mutant("ByReputation", "proposal_strategies", "", Subject(Committee, {"choose": "reputation", "size": 2})),
     Mutant("LongSteps", "proposal_strategies", "", Subject(LineSearch, {"steps": (3.0, 1e-3)})),
 ]

@@ -19,6 +19,7 @@ MODULES = {
     "datasets": "faulty_datasets",
     "ledgers": "faulty_ledgers",
     "runtimes": "faulty_runtimes",
+    "adversaries": "faulty_adversaries",
     "plugins": "faulty_plugins",
 }
 FILES = (*MODULES.values(), "faulty_exports", "faulty_trees")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,8 @@ class Baseline:
     Attributes:
         name: what was done.
         trainings: local trainings that went into the model (into each one, of learners alone).
-        test: mean test score, weighted by samples; NaN without test data.
-        lowest, highest: the scores of single learners, of those with test data.
+        test: mean test score, weighted by samples, of the learners that play no adversary; NaN without test data.
+        lowest, highest: the scores of single learners among them, of those with test data.
     """
 
     name: str
@@ -52,6 +52,9 @@ def baselines(
     If the collective took 300 trainings by 10 learners, then cyclic training, federated averaging and
     one learner with all data get 300 too, and each learner alone the 30 that are its share.
 
+    Adversaries take part in cyclic training and federated averaging as in the collective, which shows what the vote
+    keeps out. Alone and with pooled data everyone is honest: that's what is to be had without an attack.
+
     Args:
         trainings: how many local trainings the collective model took.
         on_training: called after each training, for a progress bar.
@@ -73,6 +76,9 @@ class _Setting:
     def __init__(self, prepared: Prepared, trainings: int, on_training: Callable[[], object]) -> None:
         experiment = prepared.experiment()
         self.cohort: Cohort = experiment.cohort
+        everyone_honest = replace(prepared, adversaries={})
+        self.honest_cohort: Cohort = everyone_honest.experiment().cohort if prepared.adversaries else self.cohort
+        self.counted = np.array([i not in prepared.adversaries for i in range(len(self.cohort))])
         self.initial: Weights = experiment.weights
         self.prepared = prepared
         self.trainings = trainings
@@ -80,28 +86,29 @@ class _Setting:
         self.streams = Streams(prepared.config.seed)
         self.on_training = on_training
 
-    def train(self, learners: list[int], base: Weights, step: int) -> list[Proposal]:
+    def train(self, learners: list[int], base: Weights, step: int, cohort: Cohort | None = None) -> list[Proposal]:
         """Proposals of these learners from ``base``; those that can't train are left out."""
-        found = self.cohort.propose(learners, base, step, self.streams)
+        found = (cohort or self.cohort).propose(learners, base, step, self.streams)
         for _ in learners:
             self.on_training()
         return list(found.proposals.values())
 
     def scored(self, name: str, trainings: int, weights: Weights) -> Baseline:
         test = assess(self.cohort, weights).test
-        return Baseline.of(name, trainings, test.values[:, 0], test.samples)
+        return Baseline.of(name, trainings, test.values[self.counted, 0], test.samples[self.counted])
 
 
 def _alone(setting: _Setting) -> Baseline:
-    scores = []
-    for i in range(len(setting.cohort)):
+    cohort, scores = setting.honest_cohort, []
+    for i in range(len(cohort)):
         weights = setting.initial
         for step in range(1, setting.each + 1):
-            for proposal in setting.train([i], weights, step):
+            for proposal in setting.train([i], weights, step, cohort):
                 weights = proposal.weights
-        test = assess(setting.cohort, weights).test
+        test = assess(cohort, weights).test
         scores.append(test.values[i, 0])
-    return Baseline.of("each learner alone", setting.each, np.array(scores), test.samples)
+    counted = setting.counted
+    return Baseline.of("each learner alone", setting.each, np.array(scores)[counted], test.samples[counted])
 
 
 def _cyclic(setting: _Setting) -> Baseline:

@@ -20,8 +20,16 @@ def colearn_datasets() -> list[Component]:
 def colearn_voting_policies() -> list[Component]:
     return [
         Component("majority", "colearn_core.voting:Majority", "More than half of the votes cast"),
+        Component("median_improvement", "colearn_core.graded:MedianImprovement", "Rivals by their median improvement"),
+        Component("per_class", "colearn_core.per_class:PerClass", "No class may get much worse"),
+        Component("randomised_response", "colearn_core.randomised_response:RandomisedResponse", "Deniable votes"),
+        Component("reputation", "colearn_core.voters_record:Reputation", "Votes weigh by the voters' record"),
+        Component("score_margin", "colearn_core.graded:ScoreMargin", "The mean of clipped improvements"),
+        Component("significant", "colearn_core.significance:Significant", "Only those vote that are sure"),
+        Component("supermajority", "colearn_core.voting:Supermajority", "Two thirds of the votes cast"),
         Component("threshold", "colearn_core.voting:Threshold", "A given share of the votes cast"),
         Component("unanimous", "colearn_core.voting:Unanimous", "All votes cast"),
+        Component("weighted", "colearn_core.weighing:Weighted", "Votes weigh by samples or stakes"),
     ]
 
 
@@ -48,7 +56,7 @@ def colearn_splitters() -> list[Component]:
 @hookimpl
 def colearn_proposal_strategies() -> list[Component]:
     return [
-        Component("approval", "colearn_core.proposing:Approval", "A committee's rival candidates"),
+        Component("approval", "colearn_core.approval:Approval", "A committee's rival candidates"),
         Component("committee", "colearn_core.proposing:Committee", "The mean of a few proposals"),
         Component("everyone", "colearn_core.proposing:Everyone", "The mean of all proposals"),
         Component("line_search", "colearn_core.proposing:LineSearch", "One proposal at several step sizes"),
@@ -60,6 +68,28 @@ def colearn_proposal_strategies() -> list[Component]:
 @hookimpl
 def colearn_ledgers() -> list[Component]:
     return [Component("file", "colearn_core.ledger:FileLedger", "Hash-chained JSON lines, weights beside them")]
+
+
+@hookimpl
+def colearn_adversaries() -> list[Component]:
+    here = "colearn_core.adversaries"
+    return [
+        Component("backdoor", f"{here}.backdoor:Backdoor", "Trains a trigger into the model"),
+        Component("crashing", f"{here}.crashing:Crashing", "Faulty: is often not there"),
+        Component("free_rider", f"{here}.free_rider:FreeRider", "Returns the base, perhaps with noise"),
+        Component("gaussian_noise", f"{here}.gaussian_noise:GaussianNoise", "Adds noise to its proposal"),
+        Component("inner_product", f"{here}.inner_product:InnerProduct", "Against the honest mean"),
+        Component("label_flip", f"{here}.label_flip:LabelFlip", "Trains on wrong labels"),
+        Component("liar", f"{here}.liar:Liar", "Lies in the vote only"),
+        Component("little_is_enough", f"{here}.little_is_enough:LittleIsEnough", "Hides among the honest"),
+        Component("mimic", f"{here}.mimic:Mimic", "Repeats one honest learner"),
+        Component("min_max", f"{here}.min_max:MinMax", "As far off as the honest are from each other"),
+        Component("nan", f"{here}.nan:Nan", "Faulty: weights that are no numbers"),
+        Component("scaled_update", f"{here}.scaled_update:ScaledUpdate", "Exaggerates"),
+        Component("sign_flip", f"{here}.sign_flip:SignFlip", "Goes the other way"),
+        Component("slow", f"{here}.slow:Slow", "Faulty: keeps the others waiting"),
+        Component("stale", f"{here}.stale:Stale", "Faulty: trains from old weights"),
+    ]
 
 
 @hookimpl

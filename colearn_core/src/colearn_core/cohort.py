@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import Abstention, ConfigError, UsageError
 from .learner import Learner, Proposal
 from .metrics import Metric
 from .privacy import Spent
-from .scores import Part, Scores
+from .scores import Part, Score, Scores, in_single
 from .streams import Streams
 from .voting import Ballots
 from .weights import Weights
@@ -151,19 +152,30 @@ class LoopCohort(Cohort):
             column = []
             for i, learner in enumerate(self.learners):
                 try:
-                    value, samples[i] = learner.test_weights(weights, part)
+                    value, samples[i] = learner.test_weights(weights, part)[:2]
                 except Exception as error:  # an abstention: the others' votes decide
                     value = np.nan
                     reasons.setdefault(i, reason(error))
                     log.debug("%s gives no score", self.names[i], exc_info=True)
                 column.append(value)
             columns.append(column)
-        try:
-            values, counts = np.array(columns, dtype=np.float64), np.array(samples, dtype=np.int64)
-        except (TypeError, ValueError):  # somebody's answer is no score
-            values = np.array([[_number(i, v, float, reasons) for i, v in enumerate(c)] for c in columns])
-            counts = np.array([_number(i, n, int, reasons) for i, n in enumerate(samples)], dtype=np.int64)
-        return Scores(self.metric_of(part), values.reshape(len(columns), len(samples)).T, counts, reasons)
+        values, counts = _numbers(columns, samples, reasons)
+        return Scores(self.metric_of(part), values, counts, reasons)
+
+    def test_samples(self, candidates: Sequence[Weights]) -> Scores:
+        rows = [_SampleScores(len(candidates)) for _ in self.learners]
+        reasons: dict[int, str] = {}
+        for c, weights in enumerate(candidates):
+            for i, learner in enumerate(self.learners):
+                try:
+                    rows[i].take(c, learner.test_samples(weights, "vote"))
+                except Exception as error:  # an abstention, as in test()
+                    reasons.setdefault(i, reason(error))
+                    log.debug("%s gives no scores of samples", self.names[i], exc_info=True)
+        columns = [[row.values[c] for row in rows] for c in range(len(candidates))]
+        values, counts = _numbers(columns, [row.samples for row in rows], reasons)
+        each, classes = [row.each for row in rows], [row.classes for row in rows]
+        return Scores(self.vote_metric, values, counts, reasons, each, classes)
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         return self.learners[0].combine(base, proposals)
@@ -181,6 +193,40 @@ class LoopCohort(Cohort):
     def keep_budgets(self, folder: Path) -> None:
         for i, budget in self._budgets.items():
             budget.keep(folder / f"{self.names[i]}.jsonl")
+
+
+class _SampleScores:
+    """One learner's answers for all candidates."""
+
+    def __init__(self, candidates: int) -> None:
+        self.values = [np.nan] * candidates
+        self.samples = 0
+        self.each: NDArray[np.float32] | None = None
+        self.classes: NDArray[np.int64] | None = None
+
+    def take(self, candidate: int, score: Score) -> None:
+        value, samples, each, classes = score
+        if samples:
+            told = None if each is None else np.shape(each)
+            if told != (samples,) or self.samples not in (0, samples):
+                raise ValueError(f"a score of {samples} samples comes with those of {told}")
+            if self.each is None:
+                self.each = np.full((len(self.values), samples), np.nan, np.float32)
+            self.each[candidate] = in_single(np.asarray(each, np.float64))
+            self.classes = classes
+        self.values[candidate], self.samples = value, samples
+
+
+def _numbers(
+    columns: list[list[float]], samples: list[int], reasons: dict[int, str]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What the learners answered, shape ``(learners, candidates)``, and of how many samples."""
+    try:
+        values, counts = np.array(columns, dtype=np.float64), np.array(samples, dtype=np.int64)
+    except (TypeError, ValueError):  # somebody's answer is no score
+        values = np.array([[_number(i, v, float, reasons) for i, v in enumerate(c)] for c in columns])
+        counts = np.array([_number(i, n, int, reasons) for i, n in enumerate(samples)], dtype=np.int64)
+    return values.reshape(len(columns), len(samples)).T, counts
 
 
 def _number(learner: int, value: Any, kind: type[float] | type[int], reasons: dict[int, str]) -> float:

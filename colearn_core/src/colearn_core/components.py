@@ -16,6 +16,7 @@ KINDS = {
     "datasets": "data set",
     "ledgers": "ledger",
     "runtimes": "runtime",
+    "adversaries": "adversary",
 }
 """Every kind of component, as in the hook ``colearn_<kind>``, and what one of them is called."""
 

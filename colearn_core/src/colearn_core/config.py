@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .adversaries import Adversary, Wanted, poisoned, roles
 from .components import KINDS
 from .data import Dataset, Holdout, PrivateData, partition
 from .errors import ConfigError, ParameterError, PluginError
@@ -22,6 +24,7 @@ from .ledger import Ledger
 from .parameters import checked, parameters_of
 from .plugins import Plugins
 from .proposing import ProposalStrategy
+from .splitting import Splitter
 from .streams import Streams
 from .voting import VotingPolicy
 
@@ -51,6 +54,18 @@ class Section(BaseModel):
         return dict(self.model_extra or {})
 
 
+class AdversarySection(Section):
+    """An adversary, its parameters, and who plays it: one learner without ``share``, ``count`` or ``learners``."""
+
+    share: float | None = None
+    count: int | None = None
+    learners: list[int] | None = None
+
+
+WHO = ("share", "count", "learners")
+"""The keys of an adversary that aren't its parameters."""
+
+
 class HoldoutSection(BaseModel):
     """The shares of its own samples that each learner keeps for voting and for testing."""
 
@@ -75,6 +90,7 @@ class ExperimentConfig(BaseModel):
     voting: Section = Section(name="majority")
     runtime: Section = Section(name="fused")
     ledger: Section = Section(name="file")
+    adversaries: list[AdversarySection] = []
 
     @staticmethod
     def read(path: Path) -> ExperimentConfig:
@@ -102,13 +118,13 @@ class ExperimentConfig(BaseModel):
 
     def what_decides(self) -> dict[str, Any]:
         """All that the result depends on: not the run's name and length, or where it's computed and recorded."""
-        decides: dict[str, Any] = _plain(
-            self.model_dump(exclude={"name", "rounds", "runtime", "ledger"}), for_json=True
-        )
+        aside = {"name", "rounds", "runtime", "ledger"} | (set() if self.adversaries else {"adversaries"})
+        decides: dict[str, Any] = _plain(self.model_dump(exclude=aside), for_json=True)
         return decides
 
     def to_toml(self) -> str:
-        return tomli_w.dumps(_plain(self.model_dump(), for_json=False))
+        unused = set() if self.adversaries else {"adversaries"}
+        return tomli_w.dumps(_plain(self.model_dump(exclude=unused), for_json=False))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -134,10 +150,7 @@ def with_setting(values: dict[str, Any], setting: str) -> None:
     match = re.fullmatch(r"([A-Za-z_]+(?:\.[A-Za-z_][A-Za-z0-9_]*)?)\s*=\s*(.+)", setting, re.DOTALL)
     if not match:
         raise ConfigError(f"{setting!r} is no setting", hint="Write section.key=value, such as learner.alpha=0.01.")
-    try:
-        value = tomllib.loads(f"value = {match[2]}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = match[2]
+    value = toml_value(match[2])
     section, _, key = match[1].rpartition(".")
     if not section:
         values[key] = value
@@ -148,6 +161,14 @@ def with_setting(values: dict[str, Any], setting: str) -> None:
     if not isinstance(table, dict):
         raise ConfigError(f"{setting!r}: {section!r} is a value, not a section")
     table[key] = value
+
+
+def toml_value(text: str) -> Any:
+    """What is typed, read as a TOML value; if it's none, it's a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 @dataclass(frozen=True)
@@ -169,10 +190,18 @@ class Chosen:
         """The section with all defaults written out."""
         return Section(name=self.name, **self.parameters)
 
+    def adversary_section(self, who: AdversarySection) -> AdversarySection:
+        return AdversarySection(name=self.name, **{key: getattr(who, key) for key in WHO}, **self.parameters)
+
 
 @dataclass(frozen=True)
 class Prepared:
-    """An experiment's parts before they're put together; baselines are built from them too."""
+    """An experiment's parts before they're put together; baselines are built from them too.
+
+    Attributes:
+        parts: each learner's data, before any adversary poisons its own.
+        adversaries: which learners play one, by number.
+    """
 
     config: ExperimentConfig
     dataset: Dataset
@@ -181,6 +210,7 @@ class Prepared:
     strategy: ProposalStrategy
     policy: VotingPolicy
     plugins: Plugins
+    adversaries: Mapping[int, Adversary] = field(default_factory=dict)
 
     def new_ledger(self, folder: Path) -> Ledger:
         """Begin the ledger of a run in its folder."""
@@ -188,17 +218,56 @@ class Prepared:
         return ledger
 
     def experiment(self, ledger: Ledger | None = None) -> Experiment:
+        parts = poisoned(self.parts, self.adversaries, Streams(self.config.seed))
         experiment = Experiment(
-            [self.make_learner(part) for part in self.parts],
+            [self.make_learner(part) for part in parts],
             proposals=self.strategy,
             voting=self.policy,
             runtime=_chosen(self.plugins, "runtimes", self.config.runtime),
             seed=self.config.seed,
             ledger=ledger,
+            adversaries=self.adversaries,
             plugins=self.plugins,
         )
         experiment.config = self.config
         return experiment
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An experiment that's right as far as can be told without its data.
+
+    Attributes:
+        config: with all defaults written out.
+        make_dataset: loads the data.
+        adversaries: which learners play one, by number.
+    """
+
+    config: ExperimentConfig
+    make_dataset: Callable[[], Dataset]
+    make_learner: Callable[[PrivateData], Learner]
+    splitter: Splitter
+    holdout: Holdout
+    strategy: ProposalStrategy
+    policy: VotingPolicy
+    adversaries: Mapping[int, Adversary]
+
+
+def check(config: ExperimentConfig, plugins: Plugins) -> Checked:
+    """Check every section, and write all defaults into the config; no data are loaded.
+
+    Raises:
+        UsageError: a component or parameter is wrong.
+    """
+    chosen = {section: _chosen(plugins, kind, getattr(config, section)) for section, kind in SECTIONS.items()}
+    config = config.model_copy(update={section: choice.section() for section, choice in chosen.items()})
+    config, adversaries = _cast(config, plugins)
+    splitter, strategy, policy = (chosen[section]() for section in ("split", "proposals", "voting"))
+    try:
+        holdout = Holdout(config.holdout.vote, config.holdout.test)
+    except ParameterError as error:
+        raise ParameterError(f"holdout: {error}") from None
+    return Checked(config, chosen["data"], chosen["learner"], splitter, holdout, strategy, policy, adversaries)
 
 
 def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
@@ -208,28 +277,38 @@ def prepare(config: ExperimentConfig, plugins: Plugins) -> Prepared:
         UsageError: a component or parameter is wrong, or the data can't be divided as asked.
         DataError: the data can't be read or used.
     """
-    chosen = {section: _chosen(plugins, kind, getattr(config, section)) for section, kind in SECTIONS.items()}
-    config = config.model_copy(update={section: choice.section() for section, choice in chosen.items()})
-    splitter, strategy, policy = (chosen[section]() for section in ("split", "proposals", "voting"))
-    try:
-        holdout = Holdout(config.holdout.vote, config.holdout.test)
-    except ParameterError as error:
-        raise ParameterError(f"holdout: {error}") from None
-    dataset: Dataset = chosen["data"]()
-    parts = partition(dataset, splitter, config.learners, holdout, Streams(config.seed))
-    return Prepared(config, dataset, parts, chosen["learner"], strategy, policy, plugins)
+    checked = check(config, plugins)
+    config, dataset = checked.config, checked.make_dataset()
+    parts = partition(dataset, checked.splitter, config.learners, checked.holdout, Streams(config.seed))
+    strategy, policy = checked.strategy, checked.policy
+    policy.among(np.array([len(part.vote) for part in parts]))  # or an error, before anything is done
+    return Prepared(config, dataset, parts, checked.make_learner, strategy, policy, plugins, checked.adversaries)
 
 
 def build_experiment(config: ExperimentConfig, plugins: Plugins, ledger: Ledger | None = None) -> Experiment:
     return prepare(config, plugins).experiment(ledger)
 
 
+def _cast(config: ExperimentConfig, plugins: Plugins) -> tuple[ExperimentConfig, dict[int, Adversary]]:
+    """Who plays which adversary, and the config with all their defaults."""
+    sections = config.adversaries
+    choices = [_chosen(plugins, "adversaries", section) for section in sections]
+    wanted = [Wanted(c.title, s.share, s.count, s.learners) for c, s in zip(choices, sections, strict=True)]
+    playing = roles(wanted, config.learners, Streams(config.seed))
+    made: list[Adversary] = [choice() for choice in choices]
+    complete = [choice.adversary_section(section) for choice, section in zip(choices, sections, strict=True)]
+    return config.model_copy(update={"adversaries": complete}), {i: made[place] for i, place in playing.items()}
+
+
 def _chosen(plugins: Plugins, kind: str, section: Section) -> Chosen:
     title = f"{KINDS[kind]} {section.name!r}"
     given = GIVEN.get(kind, ())
     implementation = plugins.component(kind, section.name).load()
-    if any(p.name == "name" for p in parameters_of(implementation, given)):
+    parameters = [p.name for p in parameters_of(implementation, given)]
+    if "name" in parameters:
         raise PluginError(f"{title} can't be used: its parameter 'name' stands for the component in experiment files")
+    if taken := [key for key in WHO if kind == "adversaries" and key in parameters]:
+        raise PluginError(f"{title} can't be used: its parameter {taken[0]!r} says in experiment files who plays it")
     return Chosen(section.name, title, implementation, checked(implementation, section.parameters, title, given))
 
 
@@ -245,12 +324,34 @@ def _plain(value: Any, for_json: bool) -> Any:
 
 
 def _section(key: str, value: Any) -> Any:
+    if key == "adversaries":
+        return _adversary_list(value)
     if key not in SECTIONS:
         return value
     if isinstance(value, str):
         return {"name": value}
     default = ExperimentConfig.model_fields[key].default
     return {"name": default.name} | value if isinstance(value, dict) and isinstance(default, Section) else value
+
+
+def _adversary_list(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        raise ConfigError("adversaries is one section", hint="There may be several: write [[adversaries]], twice [.")
+    return [{"name": item} if isinstance(item, str) else item for item in value] if isinstance(value, list) else value
+
+
+def adversary_option(text: str) -> dict[str, Any]:
+    """The section that ``name``, ``name:count`` or ``name:share`` on the command line stands for.
+
+    Raises:
+        ConfigError: it has another form.
+    """
+    match = re.fullmatch(r"([^:]+)(?::(?:(\d+)|(\d*\.\d+)))?", text)
+    if not match:
+        raise ConfigError(f"{text!r} is no adversary", hint="Write name:count or name:share, such as sign_flip:0.3.")
+    name, count, share = match.groups()
+    who = {"count": int(count)} if count else {"share": float(share)} if share else {}
+    return {"name": name, **who}
 
 
 def _explained(error: Any) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from .voting import VotingPolicy
 from .weights import Weights
 
 if TYPE_CHECKING:
+    from .adversaries import Adversary
     from .cohort import Cohort
     from .config import ExperimentConfig
 
@@ -41,6 +43,8 @@ class Experiment:
         names: the learners' names; by default ``learner-0``, ``learner-1``, ...
         initial: weights to begin with; by default the first learner is asked.
         ledger: where the rounds are recorded; by default nowhere.
+        adversaries: which learners, by number, play an adversary. What it does to data is up to whoever makes the
+            learners, see :func:`~colearn_core.adversaries.poisoned`.
         plugins: the plugins that names are looked up in and that observe; by default all installed.
 
     Raises:
@@ -58,6 +62,7 @@ class Experiment:
         names: Sequence[str] | None = None,
         initial: Weights | None = None,
         ledger: Ledger | None = None,
+        adversaries: Mapping[int, Adversary] | None = None,
         plugins: Plugins | None = None,
     ) -> None:
         if seed < 0:
@@ -69,6 +74,13 @@ class Experiment:
         self.policy: VotingPolicy = self._resolved("voting_policies", voting)
         make_cohort: Any = self.plugins.component("runtimes", runtime).load() if isinstance(runtime, str) else runtime
         self.cohort: Cohort = make_cohort(learners, names)
+        self.policy.check(self.cohort.vote_metric)
+        self.runtime = type(self.cohort).__name__
+        self.adversaries: dict[int, Adversary] = dict(sorted((adversaries or {}).items()))
+        if self.adversaries:
+            from .adversaries import DishonestCohort
+
+            self.cohort = DishonestCohort(self.cohort, learners, self.adversaries)
         self.streams = Streams(seed)
         self.ledger = ledger
         self.config: ExperimentConfig | None = None
@@ -101,9 +113,22 @@ class Experiment:
     def standing(self) -> Standing:
         """The weights in force and everyone's scores of them."""
         if self._standing is None:
-            self._standing = begin(self.cohort, self.streams, self._initial, self.policy.looks_closer)
-            self.policy = self.policy.among(self._standing.vote.samples)
+            standing = begin(self.cohort, self.streams, self._initial, self.policy.looks_closer)
+            if self.policy.looks_closer:
+                self._check_voters(standing)
+            self.policy = self.policy.among(standing.vote.samples)
+            self._standing = standing
         return self._standing
+
+    def _check_voters(self, standing: Standing) -> None:
+        """Raise ConfigError if all learners abstain from scoring single samples: no round could adopt anything."""
+        reasons = standing.vote.reasons
+        if len(reasons) == len(self.cohort):
+            why = "; ".join(sorted(set(reasons.values())))
+            raise ConfigError(
+                f"{type(self.policy).__name__} goes by the scores of single samples, and no learner gives them: {why}",
+                hint="Take another voting policy.",
+            )
 
     @property
     def weights(self) -> Weights:
@@ -129,7 +154,9 @@ class Experiment:
         """
         start = perf_counter()
         rounds = self.rounds(n)
-        history = History.begin(self.cohort.names, self.standing)
+        history = History.begin(
+            self.cohort.names, self.standing, vote_epsilon=self.policy.epsilon, adversaries=self._kinds()
+        )
         try:
             for record in rounds:
                 history.add(record)
@@ -173,16 +200,25 @@ class Experiment:
     def _resolved(self, kind: str, component: Any) -> Any:
         return self.plugins.component(kind, component).load()() if isinstance(component, str) else component
 
+    def _kinds(self) -> dict[int, str]:
+        return {i: adversary.kind for i, adversary in self.adversaries.items()}
+
+    def _cast_list(self) -> dict[str, dict[str, str]]:
+        return {str(i): {"kind": one.kind, "parameters": repr(one)} for i, one in self.adversaries.items()}
+
     def _about(self) -> dict[str, Any]:
         if self.config is not None:
             experiment: Any = self.config.what_decides()
         else:
             experiment = {"proposals": repr(self.strategy), "voting": repr(self.policy)}
         versions = {info.distribution: info.version for info in self.plugins.infos.values()}
+        private = {"epsilon_per_vote": self.policy.epsilon} if isfinite(self.policy.epsilon) else {}
         return {
             "experiment": experiment,
+            **private,
             "seed": self.streams.seed,
             "streams": SCHEME,
+            **({"adversaries": self._cast_list()} if self.adversaries else {}),
             "versions": {"python": platform.python_version(), "numpy": np.__version__}
             | {"colearn-core": version("colearn-core")}
             | dict(sorted(versions.items())),
@@ -191,7 +227,7 @@ class Experiment:
     def _aside(self) -> dict[str, Any]:
         threads = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
         return {
-            "cohort": type(self.cohort).__name__,
+            "cohort": self.runtime,
             "platform": platform.platform(),
             "processors": os.cpu_count(),
             "threads": threads,

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from .cohort import LoopCohort, reason
 from .learner import Learner
-from .metrics import Metric, Needs
-from .noise import PrivateAnswers
-from .scores import Part, Scores
+from .metrics import Metric, Needs, means
+from .noise import ONLY_NOISY, PrivateAnswers
+from .scores import Part, Scores, in_single
 from .weights import Weights
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,31 @@ class FusedCohort(LoopCohort):
             log.debug("the fused pass failed", exc_info=True)
             return super().test(candidates, part)
         return Scores(measure, np.column_stack(columns), sizes, reasons)
+
+    def test_samples(self, candidates: Sequence[Weights]) -> Scores:
+        measure, sizes, targets = self.vote_metric, self._sizes["vote"], self._targets["vote"]
+        if not candidates or not sizes.any():
+            return super().test_samples(candidates)
+        try:
+            found = [measure.each(targets, self.predictions(w, "vote", measure.needs)) for w in candidates]
+        except Exception:  # as in test()
+            log.debug("the fused pass failed", exc_info=True)
+            return super().test_samples(candidates)
+        values = np.column_stack([means(each, sizes) for each in found])
+        ends = np.cumsum(sizes)[:-1]
+        each = np.split(in_single(np.array(found)), ends, axis=1)
+        classes = [None] * len(self) if measure.needs == "values" else np.split(targets.astype(np.int64), ends)
+        reasons = {i: ONLY_NOISY for i in self._noisy if sizes[i]}
+        silent = [i in reasons or not sizes[i] for i in range(len(self))]
+        values[list(reasons)] = np.nan
+        return Scores(
+            measure,
+            values,
+            np.where(np.isin(np.arange(len(self)), list(reasons)), 0, sizes),
+            reasons,
+            [None if no else own for no, own in zip(silent, each, strict=True)],
+            [None if no else own for no, own in zip(silent, classes, strict=True)],
+        )
 
     def _column(self, weights: Weights, part: Part, measure: Metric, reasons: dict[int, str]) -> NDArray[np.float64]:
         predictions = self.predictions(weights, part, measure.needs)

@@ -19,7 +19,7 @@ from .fused import FusedCohort
 from .learner import Learner, Proposal
 from .metrics import Needs, metric_for
 from .resident import PARTS
-from .scores import Part, Score
+from .scores import Part, Score, scored
 from .trees import Forest, grown
 from .weights import Weights
 
@@ -263,13 +263,19 @@ class TreeLearner(Learner):
         return Proposal(Forest.joined([forest, new]).to_weights(), samples)
 
     def test_weights(self, weights: Weights, part: Part) -> Score:
+        return self._scored(weights, part, each=False)
+
+    def test_samples(self, weights: Weights, part: Part = "vote") -> Score:
+        return self._scored(weights, part, each=True)
+
+    def _scored(self, weights: Weights, part: Part, each: bool) -> Score:
         samples = getattr(self.data, part)
         if not len(samples):
             return Score(float("nan"), 0)
         measure = self.vote_metric if part == "vote" else self.test_metric
         forest = self.forest(weights)
         predictions = self.grower.respond(self._margins[part].of(forest), len(forest), measure.needs)
-        return Score(float(measure.score(samples.y, predictions, np.array([len(samples)]))[0]), len(samples))
+        return scored(measure, samples.y, predictions, each)
 
     def predict(self, weights: Weights, x: Array, needs: Needs | None = None) -> Array:
         """Predictions for new samples, shape ``(n, features)``.

@@ -162,6 +162,25 @@ def colearn_runtimes() -> Iterable[Component]:  # type: ignore[empty-body]
 
 
 @hookspec
+def colearn_adversaries() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Offer adversaries: what learners do that cheat or fail, to test how a vote stands up to it.
+    Called when components are listed or an adversary is looked up by name.
+
+    A target is a callable ``(**parameters) -> Adversary``. It's called once for each section
+    ``[[adversaries]]`` of an experiment file, in which ``name``, ``share``, ``count`` and ``learners`` are no
+    parameters. An adversary must hold no state between rounds.
+
+    Example::
+
+        from colearn_core import Component, hookimpl
+
+        @hookimpl
+        def colearn_adversaries():
+            return [Component("mine.lazy", "colearn_mine_plugin.adversaries:Lazy", "Trains now and then")]
+    """
+
+
+@hookspec
 def colearn_commands(group: click.Group) -> None:
     """Add commands to ``colearn``. Called for ``colearn --help`` and for a command that isn't the core's.
 

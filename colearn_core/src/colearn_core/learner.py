@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .errors import UsageError, WeightsError
+from .errors import Abstention, UsageError, WeightsError
 from .metrics import Metric
 from .scores import Part, Score
 from .weights import Weights, mean
@@ -71,6 +71,16 @@ class Learner(ABC):
 
         Without such data the answer is ``Score(nan, 0)``.
         """
+
+    def test_samples(self, weights: Weights, part: Part = "vote") -> Score:
+        """:meth:`test_weights` with the score and the class of each sample, in the same order every time.
+
+        Some voting policies go by them. They stay with the learner, as its score does where votes alone are published.
+
+        Raises:
+            Abstention: the learner can't tell, or doesn't want to.
+        """
+        raise Abstention(f"{type(self).__name__} gives no scores of single samples")
 
     def check_weights(self, weights: Weights, base: Weights) -> None:
         """Whether a proposal is of the same model as what it was trained from.

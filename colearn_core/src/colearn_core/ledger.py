@@ -8,6 +8,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -119,6 +120,7 @@ class FileLedger(Ledger):
                     "digest": candidate.digest,
                     "votes": "".join(LETTERS[Vote(v)] for v in record.votes[:, c].tolist()),
                     "scores": _numbers(record.scores[:, c]),
+                    **({} if record.margins is None else {"margins": _numbers(record.margins[:, c])}),
                 }
                 for c, candidate in enumerate(record.candidates)
             ],
@@ -216,6 +218,8 @@ class LedgerFile:
             metric(first["metrics"]["test"]),
             np.array(first["samples"]["vote"], dtype=np.int64),
             np.array(first["samples"]["test"], dtype=np.int64),
+            vote_epsilon=first.get("epsilon_per_vote", inf),
+            adversaries={int(i): one["kind"] for i, one in first.get("adversaries", {}).items()},
         )
         history.vote_scores.append(_array(first["scores"]["vote"]))
         history.test_scores.append(_array(first["scores"]["test"]))
@@ -229,7 +233,8 @@ class LedgerFile:
                 if line["accepted"]:
                     adopted = _array(leader["scores"]), _array(line["test"])
             privacy = {**history.privacy[-1], **_spent(line)}
-            history.add_row(line["round"], tuple(line["proposers"]), label, authors, votes, adopted, privacy)
+            asked, rivals = tuple(line["proposers"]), len(line["candidates"])
+            history.add_row(line["round"], asked, label, authors, votes, adopted, privacy, rivals)
         return history
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ParameterError
+from .errors import Abstention, ParameterError
 
 Array = NDArray[Any]
 Needs = Literal["labels", "probabilities", "values"]
@@ -37,6 +37,22 @@ class Metric:
     whole: Callable[[Array, Array], float] | None = None
     largest: float = inf
 
+    @property
+    def of_samples(self) -> bool:
+        """Whether a score is the mean of the scores of single samples."""
+        return self.per_sample is not None
+
+    def each(self, targets: Array, predictions: Array) -> NDArray[np.float64]:
+        """The score of each sample, shape ``(n,)``; the arguments are those of :meth:`score`.
+
+        Raises:
+            Abstention: the metric is no mean over samples.
+        """
+        if self.per_sample is None:
+            known = ", ".join(m.name for m in METRICS.values() if m.of_samples)
+            raise Abstention(f"{self.name} has no score of a single sample; these have: {known}")
+        return np.asarray(self.per_sample(targets, predictions), dtype=np.float64)
+
     def score(self, targets: Array, predictions: Array, sizes: Array) -> NDArray[np.float64]:
         """One score per learner for samples that lie one learner after the other.
 
@@ -48,19 +64,24 @@ class Metric:
         Returns:
             Shape ``(len(sizes),)``; NaN for a learner without samples.
         """
-        ends = np.cumsum(sizes)
-        starts = ends - sizes
+        if self.per_sample is not None and len(targets):
+            return means(self.each(targets, predictions), sizes)
         scores = np.full(len(sizes), np.nan)
-        filled = sizes > 0
-        if self.per_sample is not None:
-            if filled.any():
-                values = np.asarray(self.per_sample(targets, predictions), dtype=np.float64)
-                scores[filled] = np.add.reduceat(values, starts[filled]) / sizes[filled]
-        elif self.whole is not None:
-            for i in np.flatnonzero(filled):
-                part = slice(starts[i], ends[i])
+        if self.whole is not None:
+            ends = np.cumsum(sizes)
+            for i in np.flatnonzero(sizes):
+                part = slice(ends[i] - sizes[i], ends[i])
                 scores[i] = self.whole(targets[part], predictions[part])
         return scores
+
+
+def means(values: NDArray[np.float64], sizes: Array) -> NDArray[np.float64]:
+    """The mean of each learner's samples, which lie one learner after the other; NaN for one without samples."""
+    filled = sizes > 0
+    starts = np.cumsum(sizes) - sizes
+    found = np.full(len(sizes), np.nan)
+    found[filled] = np.add.reduceat(values, starts[filled]) / sizes[filled]
+    return found
 
 
 def metric(name: str) -> Metric:

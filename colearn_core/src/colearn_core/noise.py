@@ -23,6 +23,9 @@ CLOSE_ENOUGH = 0.01
 QUIETEST, LOUDEST = 0.05, 1e5
 """Noise multipliers between which one is looked for."""
 
+ONLY_NOISY = "its scores must have noise, which scores of single samples have none of"
+"""Why a learner whose scores are noisy gives none of single samples."""
+
 
 class PrivateAnswers:
     """What a learner of any backend needs to answer privately: its budget, its secret key, its noise.

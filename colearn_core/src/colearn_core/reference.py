@@ -17,7 +17,7 @@ from .data import Dataset, PrivateData, Samples, Task
 from .errors import ParameterError
 from .learner import Learner, Proposal
 from .metrics import metric
-from .scores import Part, Score
+from .scores import Part, Score, scored
 from .weights import Weights
 
 Array = NDArray[Any]
@@ -78,14 +78,22 @@ class SoftmaxRegression(Learner):
         return Proposal(Weights(trained, copy=False), len(train))
 
     def test_weights(self, weights: Weights, part: Part) -> Score:
+        return self._scored(weights, part, each=False)
+
+    def test_samples(self, weights: Weights, part: Part = "vote") -> Score:
+        return self._scored(weights, part, each=True)
+
+    def _scored(self, weights: Weights, part: Part, each: bool) -> Score:
         weights.check_like(self._initial)
         weights.check_finite()
         samples = self.data.vote if part == "vote" else self.data.test
         measure = self.vote_metric if part == "vote" else self.test_metric
+        if not len(samples):
+            return Score(float("nan"), 0)
         predictions = _probabilities(weights, samples.x)
         if measure.needs == "labels":
             predictions = predictions.argmax(axis=1)
-        return Score(float(measure.score(samples.y, predictions, np.array([len(samples)]))[0]), len(samples))
+        return scored(measure, samples.y, predictions, each)
 
 
 def _probabilities(weights: Mapping[str, Array], x: Array) -> Array:

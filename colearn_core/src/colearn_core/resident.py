@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import WeightsError
+from .errors import Abstention, WeightsError
 from .fused import FusedCohort
 from .learner import Learner
 from .metrics import Needs
-from .noise import PrivateAnswers
+from .noise import ONLY_NOISY, PrivateAnswers
 from .privacy import STATE_NAMES
-from .scores import Part, Score
+from .scores import Part, Score, scored
 from .weights import Weights
 
 PARTS: tuple[Part, Part] = ("vote", "test")
@@ -60,15 +60,24 @@ class ResidentLearner(Learner):
         return self.workbench.initial(rng)
 
     def test_weights(self, weights: Weights, part: Part) -> Score:
+        return self._scored(weights, part, each=False)
+
+    def test_samples(self, weights: Weights, part: Part = "vote") -> Score:
+        return self._scored(weights, part, each=True)
+
+    def _scored(self, weights: Weights, part: Part, each: bool) -> Score:
         x, targets = self.held(part)
         samples = len(targets)
         if not samples:
             return Score(float("nan"), 0)
         measure = self.vote_metric if part == "vote" else self.test_metric
+        noisy = self.private if self.private is not None and self.private.scores_are_noisy else None
+        if each and noisy is not None:
+            raise Abstention(ONLY_NOISY)
         predictions = self.workbench.predict(weights, x, measure.needs)
-        if self.private is not None and self.private.scores_are_noisy:
-            return Score(self.private.score(measure, targets, predictions, weights, part), samples)
-        return Score(float(measure.score(targets, predictions, np.array([samples]))[0]), samples)
+        if noisy is not None:
+            return Score(noisy.score(measure, targets, predictions, weights, part), samples)
+        return scored(measure, targets, predictions, each)
 
     def state(self) -> Weights:
         return Weights({**self.moments, **(self.budget.state() if self.budget is not None else {})})

@@ -171,7 +171,8 @@ def play(
 def _candidates(base: Weights, proposed: Proposals, cohort: Cohort, strategy: ProposalStrategy) -> list[Candidate]:
     if not proposed.proposals:
         return []
-    found = strategy.candidates(base, proposed.proposals, lambda proposals: cohort.combine(base, proposals))
+    proposals = strategy.clipped(base, proposed.proposals)
+    found = strategy.candidates(base, proposals, lambda some: cohort.combine(base, some))
     checked = {id(p.weights) for p in proposed.proposals.values()}
     return [c for c in found if id(c.weights) in checked or c.weights.finite]
 

@@ -67,6 +67,15 @@ EXAMPLES = {
     "dataset": Example(
         "datasets", "dataset", "rings", "rings", "Synthetic rings around one centre", "--data", WITH_NUMPY
     ),
+    "adversary": Example(
+        "adversaries",
+        "adversary",
+        "halfhearted",
+        "Halfhearted",
+        "Goes only a part of the way",
+        "--adversaries",
+        WITH_NUMPY,
+    ),
 }
 """What ``--kind`` may be."""
 
@@ -125,6 +134,7 @@ def write_plugin(name: str, kind: str, parent: Path) -> NewPlugin:
         "summary": example.summary,
         "hook": f"colearn_{example.kind}",
         "kind": KINDS[example.kind],
+        "article": "an" if KINDS[example.kind][0] in "aeiou" else "a",
         "requirements": "\n".join(f'  "{requirement}",' for requirement in example.requirements),
         "run": run,
     }

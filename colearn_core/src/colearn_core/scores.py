@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics import Metric
+from .metrics import Metric, means
 
 Part = Literal["vote", "test"]
 """Which of its private data a learner scores on."""
+
+
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class Score(NamedTuple):
     """One learner's score of one set of weights: ``value`` averaged over ``samples`` samples.
 
     A score of no samples, or one that isn't finite, is an abstention.
+
+    Attributes:
+        each: the score of each sample, shape ``(samples,)``, always in the same order; None unless asked for.
+        classes: the class number of each sample; None without ``each``, and in a regression.
     """
 
     value: float
     samples: int
+    each: NDArray[np.float32] | None = None
+    classes: NDArray[np.int64] | None = None
 
 
-LARGEST = float(np.finfo(np.float32).max)
+def scored(metric: Metric, targets: NDArray[Any], predictions: NDArray[Any], each: bool = False) -> Score:
+    """One learner's score of what it predicts for its samples.
+
+    Args:
+        targets: shape ``(n,)``, ``n`` at least 1.
+        predictions: what the metric needs, ``n`` rows.
+        each: whether with the score of each sample.
+
+    Raises:
+        Abstention: ``each`` is asked for, and the metric is no mean over samples.
+    """
+    sizes = np.array([len(targets)])
+    if not each:
+        return Score(float(metric.score(targets, predictions, sizes)[0]), len(targets))
+    values = metric.each(targets, predictions)
+    classes = None if metric.needs == "values" else np.asarray(targets, np.int64)
+    return Score(float(means(values, sizes)[0]), len(targets), in_single(values), classes)
+
+
+def in_single(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Scores of samples in single precision, see :class:`Scores`; what's too large for it is the largest."""
+    return np.clip(values, -LARGEST, LARGEST).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -42,6 +72,9 @@ class Scores:
             that counts as none: one that isn't finite, or of no samples.
         samples: shape ``(learners,)``, how many samples each learner scored on.
         reasons: learner to why it gave no answer, where it raised or abstained.
+        each: of each learner, the scores of its samples, shape ``(candidates, samples)``, or None where it gave
+            none; empty unless they were asked for.
+        classes: of each learner, the class numbers of its samples, or None; empty like ``each``.
         complete: whether every learner gave a score of every candidate.
     """
 
@@ -49,6 +82,8 @@ class Scores:
     values: NDArray[np.floating[Any]]
     samples: NDArray[np.int64]
     reasons: Mapping[int, str] = field(default_factory=dict)
+    each: Sequence[NDArray[np.float32] | None] = ()
+    classes: Sequence[NDArray[np.int64] | None] = ()
     complete: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,11 +95,17 @@ class Scores:
         object.__setattr__(self, "complete", complete)
 
     def score(self, learner: int, candidate: int) -> Score:
-        return Score(float(self.values[learner, candidate]), int(self.samples[learner]))
+        value, samples = float(self.values[learner, candidate]), int(self.samples[learner])
+        each = self.each[learner] if self.each else None
+        if each is None:
+            return Score(value, samples)
+        return Score(value, samples, each[candidate], self.classes[learner])
 
     def candidate(self, index: int) -> Scores:
         """The scores of one candidate, as a single column."""
-        return Scores(self.metric, self.values[:, index : index + 1], self.samples, self.reasons)
+        column = slice(index, index + 1)
+        each = [None if found is None else found[column] for found in self.each]
+        return Scores(self.metric, self.values[:, column], self.samples, self.reasons, each, self.classes)
 
     def mean(self, candidate: int = 0) -> float:
         """The mean over learners, weighted by their samples; NaN when nobody answered."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil
-from typing import Annotated, NamedTuple, Self
+from math import ceil, inf
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
-from .errors import ParameterError
+from .errors import ConfigError, ParameterError
+from .metrics import Metric
 from .past import PastRound
 from .scores import Score, Scores
 from .streams import Streams
@@ -65,6 +67,28 @@ class Decision(NamedTuple):
     reason: str
 
 
+class Count(NamedTuple):
+    """The votes of so many learners, counted: approvals, and rejections, of each candidate."""
+
+    learners: int
+    approvals: tuple[int, ...]
+    rejections: tuple[int, ...]
+
+    @property
+    def cast(self) -> list[int]:
+        """How many voted on each candidate."""
+        return [yes + no for yes, no in zip(self.approvals, self.rejections, strict=True)]
+
+    @staticmethod
+    def of(votes: Votes) -> Count:
+        columns = votes.T.tolist()
+        approvals, rejections = (
+            [column.count(APPROVE) for column in columns],
+            [column.count(REJECT) for column in columns],
+        )
+        return Count(len(votes), tuple(approvals), tuple(rejections))
+
+
 @dataclass(frozen=True)
 class VotingPolicy(ABC):
     """The rule of a vote: :meth:`vote` is private to each learner, :meth:`tally` is the same for all.
@@ -91,6 +115,25 @@ class VotingPolicy(ABC):
     def looks_closer(self) -> bool:
         """Whether a vote goes by the score of each sample (``Score.each``), not only by their mean; by default not."""
         return False
+
+    @property
+    def epsilon(self) -> float:
+        """What a vote tells of a voter's data at most, as the epsilon of local differential privacy; infinite, unless
+        a voter publishes something else than what it thinks.
+        """
+        return inf
+
+    def check(self, metric: Metric) -> None:
+        """Whether learners that vote by this metric can vote so.
+
+        Raises:
+            ConfigError: they can't: by default where votes go by samples, and the metric is no mean over these.
+        """
+        if self.looks_closer and not metric.of_samples:
+            raise ConfigError(
+                f"{type(self).__name__} goes by the scores of single samples, and {metric.name} has none",
+                hint="Let learners vote by accuracy, log_loss or mse, or take another voting policy.",
+            )
 
     def among(self, samples: NDArray[np.int64]) -> Self:
         """The policy for voters that score on so many samples each, shape ``(learners,)``; by default no other.
@@ -165,24 +208,46 @@ class VotingPolicy(ABC):
         Of the candidates that have a quorum and enough approvals the most approved one wins, of
         equals the first.
         """
-        learners, candidates = votes.shape
-        columns = votes.T.tolist()
-        approvals = [column.count(APPROVE) for column in columns]
-        rejections = [column.count(REJECT) for column in columns]
-        if not candidates:
+        count = Count.of(votes)
+        cast = count.cast
+        passing = [n > 0 and self.passes(yes, n) for yes, n in zip(count.approvals, cast, strict=True)]
+        return self.elect(count, passing, merits=count.approvals, cast=cast)
+
+    def elect(
+        self,
+        count: Count,
+        passing: Sequence[bool],
+        merits: Sequence[Any],
+        cast: Sequence[int] | None = None,
+        reasons: Sequence[str] = (),
+    ) -> Decision:
+        """The decision when it's known what would pass if it had a quorum, and what is better.
+
+        Args:
+            passing: whether each candidate has enough approval.
+            merits: by which the leader is chosen, the greatest one.
+            cast: how many had a say on each candidate; by default those that voted.
+            reasons: the outcome of each candidate in words, by default :meth:`told`.
+        """
+        if not passing:
             return Decision(False, None, (), (), "no candidate")
-        needed = _least(self.quorum, learners) or 1
-        passing = []
-        for c, yes in enumerate(approvals):
-            cast = yes + rejections[c]
-            if cast >= needed and self.passes(yes, cast):
-                passing.append(c)
-        leader = max(passing or range(candidates), key=approvals.__getitem__)
-        yes, cast = approvals[leader], approvals[leader] + rejections[leader]
-        reason = f"{yes} of {cast} approve"
-        if cast < needed:
-            reason = f"no quorum: {cast} of {learners} learners voted"
-        return Decision(bool(passing), leader, tuple(approvals), tuple(rejections), reason)
+        cast = count.cast if cast is None else cast
+        needed = self.least_voters(count.learners)
+        elected = [c for c, passes in enumerate(passing) if passes and cast[c] >= needed]
+        leader = max(elected or range(len(passing)), key=merits.__getitem__)
+        if cast[leader] < needed:
+            reason = f"no quorum: {cast[leader]} of {count.learners} learners voted"
+        else:
+            reason = reasons[leader] if reasons else self.told(count.approvals[leader], count.cast[leader])
+        return Decision(bool(elected), leader, count.approvals, count.rejections, reason)
+
+    def told(self, approvals: int, cast: int) -> str:
+        """The outcome in words."""
+        return f"{approvals} of {cast} approve"
+
+    def least_voters(self, learners: int) -> int:
+        """How many must vote: the quorum's share of all learners, at least one."""
+        return _least(self.quorum, learners) or 1
 
 
 @lru_cache
@@ -193,7 +258,12 @@ def _least(share: float, total: int) -> int:
 
 @dataclass(frozen=True)
 class Majority(VotingPolicy):
-    """Strictly more than half of the votes cast must approve; a tie rejects."""
+    """Strictly more than half of the votes cast must approve; a tie rejects.
+
+    When to use it: always, to begin with. Of all rules of two answers that treat learners and answers alike it's the
+    only one where one more approval can only help (May 1952, Econometrica 20). Liars need as many honest learners
+    that err as they lack to half of the votes. It costs one vote per learner and candidate.
+    """
 
     def passes(self, approvals: int, cast: int) -> bool:
         return 2 * approvals > cast
@@ -201,7 +271,11 @@ class Majority(VotingPolicy):
 
 @dataclass(frozen=True)
 class Unanimous(VotingPolicy):
-    """Every vote cast must approve."""
+    """Every vote cast must approve.
+
+    When to use it: among few learners that know each other, where no one may be made worse off. One learner that
+    always rejects, be it by malice or for having unusual data, ends all learning.
+    """
 
     def passes(self, approvals: int, cast: int) -> bool:
         return approvals == cast
@@ -209,7 +283,11 @@ class Unanimous(VotingPolicy):
 
 @dataclass(frozen=True)
 class Threshold(VotingPolicy):
-    """A given share of the votes cast must approve."""
+    """A given share of the votes cast must approve.
+
+    When to use it: to ask for more, or for less, than half. A share below a half lets two groups of learners undo
+    each other's models; a share near 1 lets a single one stop everything.
+    """
 
     share: Annotated[float | str, 'Share of the votes cast, a number or a fraction such as "2/3"'] = 0.5
     inclusive: Annotated[bool, "Whether exactly this share is enough"] = True
@@ -222,6 +300,12 @@ class Threshold(VotingPolicy):
             raise ParameterError(f"share must be a number or a fraction such as '2/3', not {self.share!r}") from None
         if not 0 <= share <= 1:
             raise ParameterError(f"share must lie between 0 and 1, not {self.share}")
+        if share == 0 and self.inclusive:
+            raise ParameterError(
+                "share = 0 adopts what everyone rejects", hint="With inclusive = false one approval is enough."
+            )
+        if share == 1 and not self.inclusive:
+            raise ParameterError("more than share = 1 can never approve", hint="Leave inclusive at true.")
 
     @property
     def adopts_ties(self) -> bool:
@@ -235,3 +319,27 @@ class Threshold(VotingPolicy):
     def passes(self, approvals: int, cast: int) -> bool:
         needed = self._exact_share() * cast
         return approvals >= needed if self.inclusive else approvals > needed
+
+
+@dataclass(frozen=True)
+class Supermajority(Threshold):
+    """At least a given share of the votes cast, more than half of them, must approve: two thirds unless said otherwise.
+
+    When to use it: where adopting a bad model is worse than missing a good one. With ``f`` liars among ``n`` voters a
+    candidate needs the approval of ``share * n - f`` honest learners, and the liars alone adopt nothing as long as
+    they're fewer than ``share * n``; but from ``(1 - share) * n`` of them on they stop everything, which a majority
+    withstands up to a half. Two thirds is the usual compromise: it asks for as many honest votes as Byzantine
+    agreement does (Lamport, Shostak and Pease 1982, ACM TOPLAS 4).
+    """
+
+    share: Annotated[float | str, 'Share of the votes cast, more than 1/2, a number or a fraction such as "2/3"'] = (
+        "2/3"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self._exact_share() > Fraction(1, 2):
+            raise ParameterError(
+                f"a supermajority is more than half of the votes, not share = {self.share}",
+                hint="The policies majority and threshold ask for less.",
+            )

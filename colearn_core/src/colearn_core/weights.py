@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -163,12 +163,31 @@ def mean(weights: Sequence[Weights], shares: Sequence[float] | None = None) -> W
             same &= array == arrays[0]
         return np.where(same, arrays[0], total / part.sum())
 
-    return _elementwise(of, weights)
+    return elementwise(of, weights)
 
 
 def median(weights: Sequence[Weights]) -> Weights:
     """The coordinate-wise median (Yin et al. 2018, "Byzantine-robust distributed learning")."""
-    return _elementwise(lambda arrays: np.median(np.stack(arrays).astype(np.float64), axis=0), weights)
+    return elementwise(lambda arrays: np.median(np.stack(arrays).astype(np.float64), axis=0), weights)
+
+
+def trimmed_mean(weights: Sequence[Weights], trim: int) -> Weights:
+    """The mean of each coordinate without its ``trim`` smallest and largest values (Yin et al. 2018).
+
+    Coordinates that are equal in all come out unchanged, to the bit.
+
+    Raises:
+        WeightsError: nothing would be left, the weights don't fit each other, or integers differ.
+    """
+    if not 0 <= 2 * trim < len(weights):
+        raise WeightsError(f"of {len(weights)} values {trim} can't be trimmed at each end")
+
+    def of(arrays: list[Array]) -> Array:
+        ordered = np.sort(np.stack(arrays).astype(np.float64), axis=0)
+        middle = ordered[trim : len(arrays) - trim]
+        return np.asarray(np.where(middle[0] == middle[-1], middle[0], middle.mean(axis=0)))
+
+    return elementwise(of, weights)
 
 
 def interpolate(start: Weights, end: Weights, step: float) -> Weights:
@@ -176,18 +195,27 @@ def interpolate(start: Weights, end: Weights, step: float) -> Weights:
     if step in (0, 1):
         return end if step else start
     end.check_like(start)
-    return _elementwise(lambda arrays: arrays[0] + step * (arrays[1] - arrays[0]), [start, end])
+    return elementwise(lambda arrays: arrays[0] + step * (arrays[1] - arrays[0]), [start, end])
 
 
-def _elementwise(function: Any, weights: Sequence[Weights]) -> Weights:
+def elementwise(function: Callable[..., Any], weights: Sequence[Weights], *beside: Weights) -> Weights:
+    """What a function makes of each array of floats; integers are kept, as they must be equal in all.
+
+    Args:
+        function: is given a list with the array of each of ``weights``, and then that of each of ``beside``.
+
+    Raises:
+        WeightsError: the weights don't fit each other, or integers of ``weights`` differ.
+    """
     first = weights[0]
-    for other in weights[1:]:
+    for other in (*weights[1:], *beside):
         other.check_like(first)
     result: dict[str, Array] = {}
     for name, array in first.items():
         if array.dtype.kind == "f":
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows is no candidate
-                result[name] = np.asarray(function([w[name] for w in weights])).astype(array.dtype)
+                found = function([w[name] for w in weights], *(b[name] for b in beside))
+                result[name] = np.asarray(found).astype(array.dtype)
         elif all(np.array_equal(w[name], array) for w in weights[1:]):
             result[name] = array
         else:

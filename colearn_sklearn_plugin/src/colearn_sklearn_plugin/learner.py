@@ -16,7 +16,7 @@ from colearn_core.fused import FusedCohort
 from colearn_core.in_hand import Pair, in_hand
 from colearn_core.learner import Learner, Proposal
 from colearn_core.metrics import Metric, Needs, metric
-from colearn_core.scores import Part, Score
+from colearn_core.scores import Part, Score, scored
 from colearn_core.weights import Weights
 
 from .workbench import workbench_for
@@ -131,13 +131,18 @@ class SklearnLearner(Learner):
         return Proposal(self.workbench.train(base, train.x, train.y, epochs, rng), len(train))
 
     def test_weights(self, weights: Weights, part: Part) -> Score:
+        return self._scored(weights, part, each=False)
+
+    def test_samples(self, weights: Weights, part: Part = "vote") -> Score:
+        return self._scored(weights, part, each=True)
+
+    def _scored(self, weights: Weights, part: Part, each: bool) -> Score:
         samples = self.data.vote if part == "vote" else self.data.test
         if not len(samples):
             return Score(float("nan"), 0)
         measure = self.vote_metric if part == "vote" else self.test_metric
         predictions = self.workbench.predict(weights, samples.x, measure.needs)
-        score = measure.score(samples.y, predictions, np.array([len(samples)]))
-        return Score(float(score[0]), len(samples))
+        return scored(measure, samples.y, predictions, each)
 
     def combine(self, base: Weights, proposals: Sequence[Proposal]) -> Weights:
         return self.workbench.combine(base, proposals)

@@ -11,6 +11,7 @@ import click
 
 COMMANDS = {
     "run": "run:run",
+    "compare": "compare:compare",
     "init": "init:init",
     "new-plugin": "new_plugin:new_plugin",
     "plugins": "listing:plugins",

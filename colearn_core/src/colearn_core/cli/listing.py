@@ -62,7 +62,8 @@ def plugins(check: bool, as_json: bool, block: tuple[str, ...]) -> None:
 def components(kind: str | None, as_json: bool, block: tuple[str, ...]) -> None:
     """List what experiments can be made of: learners, voting policies, splitters, ...
 
-    KIND limits the list: learners, voting_policies, splitters, proposal_strategies, datasets, ledgers, runtimes.
+    KIND limits the list: learners, voting_policies, splitters, proposal_strategies, datasets, ledgers, runtimes,
+    adversaries.
     """
     loaded = Plugins(block=block)
     rows = [
@@ -94,7 +95,8 @@ def show(name: str, as_json: bool, block: tuple[str, ...]) -> None:
     kind, plugin, component = found(loaded, name)
     implementation = component.load()
     parameters = parameters_of(implementation, GIVEN.get(kind, ()))
-    section = next((s for s, k in SECTIONS.items() if k == kind), None)
+    section = next((f"[{s}]" for s, k in SECTIONS.items() if k == kind), None)
+    section = "[[adversaries]]" if kind == "adversaries" else section
     description = " ".join((implementation.__doc__ or component.summary).split("\n\n")[0].split())
     paste = _line_to_paste(section, component, parameters)
     if as_json:
@@ -149,7 +151,7 @@ def _line_to_paste(section: str | None, component: Component, parameters: list[P
     """A section for an experiment file, with all defaults."""
     if section is None:
         return None
-    lines = [f"[{section}]", f'name = "{component.name}"']
+    lines = [section, f'name = "{component.name}"']
     for p in parameters:
         if p.required:
             lines.append(f"{p.name} = ...  # required: {p.type_name}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-KINDS = ("learner", "voting-policy", "splitter", "proposal-strategy", "dataset")
+KINDS = ("learner", "voting-policy", "splitter", "proposal-strategy", "dataset", "adversary")
 
 
 @click.command("new-plugin", short_help="Write a small, complete plugin to begin with.")

@@ -70,6 +70,26 @@ class Watch:
             yield lambda: progress.advance(task)
 
     @contextmanager
+    def runs(self, total: int) -> Iterator[Callable[[str, str | None], None]]:
+        """A progress bar over the runs of a comparison, or a line now and then; failures are told at once.
+
+        What's called after each run takes its title, and its error if it failed.
+        """
+        done = failed = 0
+        with self._progress("run", total, "{task.fields[state]}") as (progress, task):
+
+            def on_run(title: str, error: str | None) -> None:
+                nonlocal done, failed
+                done, failed = done + 1, failed + (error is not None)
+                progress.update(task, advance=1, state=f"{failed} failed  {title}" if failed else title)
+                if error is not None:
+                    progress.console.print(f"{title} failed: {error}", markup=False, soft_wrap=True)
+                if not self._err.is_terminal and (done % max(1, total // LINES) == 0 or done == total):
+                    self.say(f"run {done}/{total}  {title}")
+
+            yield on_run
+
+    @contextmanager
     def _progress(self, unit: str, total: int, fields: str) -> Iterator[tuple[Progress, Any]]:
         columns: list[Any] = [TextColumn(unit), BarColumn(bar_width=24), MofNCompleteColumn()]
         columns += [TimeElapsedColumn(), TimeRemainingColumn(), *([TextColumn(fields)] if fields else [])]
@@ -78,15 +98,16 @@ class Watch:
 
 
 class Interrupts:
-    """Ctrl-C asks the run to end after the round; a second one ends it at once.
+    """Ctrl-C asks for an end after what is in progress, such as a round; a second one ends it at once.
 
     Python's own way would raise in the middle of a training, and scikit-learn's neural networks
     swallow that and go on.
     """
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, ending: str = "Ending after this round") -> None:
         self.asked = False
         self._watch = watch
+        self._ending = ending
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -100,7 +121,7 @@ class Interrupts:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        self._watch.say("Ending after this round (Ctrl-C again: at once).")
+        self._watch.say(f"{self._ending} (Ctrl-C again: at once).")
 
 
 class Troubles:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import block_option, complete_component
+from .options import adversaries_option, block_option, check_named, component_options, experiment_values
 
 if TYPE_CHECKING:
     from ..baselines import Baseline
@@ -23,33 +24,14 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Run an experiment and keep it in a folder.")
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[EXPERIMENT.toml]")
-@click.option("--data", metavar="NAME", help="Data set.", shell_complete=complete_component("datasets"))
-@click.option("--learner", metavar="NAME", help="Kind of learner.", shell_complete=complete_component("learners"))
-@click.option("--learners", type=int, metavar="N", help="Number of simulated parties [10].")
-@click.option(
-    "--split", metavar="NAME", help="How data are divided [iid].", shell_complete=complete_component("splitters")
-)
-@click.option(
-    "--proposals",
-    metavar="NAME",
-    help="Who proposes, and what is voted on [round_robin].",
-    shell_complete=complete_component("proposal_strategies"),
-)
-@click.option(
-    "--voting",
-    metavar="NAME",
-    help="Rule of the vote [majority].",
-    shell_complete=complete_component("voting_policies"),
-)
-@click.option(
-    "--runtime", metavar="NAME", help="Where it is computed [fused].", shell_complete=complete_component("runtimes")
-)
+@component_options
 @click.option("--rounds", type=int, metavar="R", help="Number of rounds [50].")
 @click.option("--seed", type=int, metavar="K", help="Same seed, same result [0].")
 @click.option("--name", metavar="NAME", help="Name of the run's folder.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as split.alpha=0.1 (repeatable)."
 )
+@adversaries_option
 @click.option("--baselines", is_flag=True, help="Compare with training alone, pooled, cyclic and averaged.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), help="Where runs go [runs]."
@@ -82,20 +64,10 @@ def run(
 
 
 def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any]) -> ExperimentConfig:
-    from ..config import SECTIONS, ExperimentConfig, read_toml, with_setting
+    from ..config import ExperimentConfig
 
-    values = read_toml(file) if file is not None else {}
-    for key, value in options.items():
-        if value is not None:
-            # Naming another component drops the parameters of the one in the file.
-            same = key in SECTIONS and isinstance(values.get(key), dict) and values[key].get("name") == value
-            if not same:
-                values[key] = value
-    for setting in settings:
-        with_setting(values, setting)
-    for key in ("data", "learner"):
-        if key not in values:
-            raise click.UsageError(f"Name the {key}: --{key} NAME, or an experiment file. Try `colearn components`.")
+    values = experiment_values(file, settings, options)
+    check_named(values)
     return ExperimentConfig.from_mapping(values, str(file) if file is not None else "command line")
 
 
@@ -108,13 +80,15 @@ def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_ba
     config = prepared.config
     watch = Watch()
     watch.say(_introduction(prepared))
+    if prepared.adversaries:
+        watch.say(_cast_list(prepared))
     budgets = experiment.cohort.spent().values()
     if budgets:
         watch.say(_promise(budgets))
     with prepared.new_ledger(folder.path) as ledger:
         experiment.ledger = ledger
         experiment.cohort.keep_budgets(folder.privacy_folder)
-        for warning in _warnings(prepared):
+        for warning in _warnings(prepared, experiment):
             watch.say(f"Note: {warning}")
         with Interrupts(watch) as interrupts, watch.rounds(config.rounds, len(experiment.cohort)) as on_round:
             run = experiment.run(config.rounds, lambda record, history: on_round(record, history) or interrupts.asked)
@@ -144,7 +118,7 @@ def _play(prepared: Prepared, experiment: Experiment, folder: RunFolder, with_ba
 def _conclude(watch: Watch, run: Run, found: list[Baseline], folder: RunFolder, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from ..history import number_or_none
+    from ..history import DELTA, number_or_none
     from ..report.tables import baselines_table, importance_table, learners_table
 
     if as_json:
@@ -162,6 +136,10 @@ def _conclude(watch: Watch, run: Run, found: list[Baseline], folder: RunFolder, 
         )
     h = run.history
     accepted = sum(h.accepted)
+    if isfinite(h.vote_epsilon):
+        together, less = h.epsilon_of_votes(), h.epsilon_of_votes(DELTA)
+        or_less = f", or of {less:.3g} with delta {DELTA:g}" if less < together else ""
+        watch.show(f"Each learner's {sum(h.candidates)} votes have an epsilon of {together:g} together{or_less}.")
     watch.show(f"\n{accepted} of {len(h.round)} rounds accepted, {sum(h.trainings)} trainings, {run.seconds:.1f} s")
     watch.show(f"Run      {folder.path}")
     if folder.picture_file.exists():
@@ -177,6 +155,20 @@ def _introduction(prepared: Prepared) -> str:
         f"Each round: {_described(c.proposals)} proposes, {_described(c.voting)} decides. "
         f"{c.rounds} rounds, seed {c.seed}."
     )
+
+
+def _cast_list(prepared: Prepared) -> str:
+    """Who plays which adversary."""
+    playing: dict[str, list[int]] = {}
+    for i, adversary in prepared.adversaries.items():
+        playing.setdefault(repr(adversary), []).append(i)
+    told = []
+    for who in playing.values():
+        one = prepared.adversaries[who[0]]
+        vote = "" if one.votes == "honest" else f", votes: {one.votes}"
+        told.append(f"{one.kind} (learner{'s' if len(who) > 1 else ''} {', '.join(map(str, who))}{vote})")
+    number = len(prepared.adversaries)
+    return f"{number} of the learners {'are' if number > 1 else 'is'} not honest: {'; '.join(told)}."
 
 
 def _promise(budgets: Collection[Spent]) -> str:
@@ -198,8 +190,10 @@ def _title(config: ExperimentConfig) -> str:
     )
 
 
-def _warnings(prepared: Prepared) -> list[str]:
+def _warnings(prepared: Prepared, experiment: Experiment) -> list[str]:
     """What makes the outcome doubtful, told before the run."""
+    from ..streams import Streams
+
     found = []
     voters = sum(len(part.vote) > 0 for part in prepared.parts)
     if voters < prepared.config.learners:
@@ -207,6 +201,20 @@ def _warnings(prepared: Prepared) -> list[str]:
         found.append(f"{silent} of {prepared.config.learners} learners have too few samples to vote; they abstain.")
     if voters < prepared.policy.quorum * prepared.config.learners:
         found.append(f"the quorum of {prepared.policy.quorum:g} can't be reached: every round will be rejected.")
+    if experiment.policy.looks_closer and (reasons := experiment.standing.vote.reasons):
+        why = "; ".join(sorted(set(reasons.values())))
+        found.append(f"{len(reasons)} of {prepared.config.learners} learners can't vote by single samples: {why}.")
+    if isfinite(epsilon := experiment.policy.epsilon):
+        found.append(
+            f"each vote has an epsilon of {epsilon:g}, and they add up; abstentions aren't hidden. What's private is "
+            "what deployed learners publish: this simulation's ledger holds their scores too."
+        )
+    liars = sum(a.votes != "honest" for a in prepared.adversaries.values())
+    if 2 * liars >= prepared.config.learners:
+        found.append(f"{liars} of {prepared.config.learners} learners lie in the vote: they decide, not the others.")
+    lonely = sorted({a.kind for a in prepared.adversaries.values() if a.needs_company})
+    if lonely and len(prepared.strategy.proposers(1, prepared.config.learners, Streams(prepared.config.seed))) == 1:
+        found.append(f"{', '.join(lonely)}: honest in a round in which nobody else proposes, as here in all.")
     if prepared.config.learners == 1:
         found.append("a lone learner votes on its own proposals.")
     return found

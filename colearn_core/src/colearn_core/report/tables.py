@@ -33,7 +33,7 @@ def learners_table(history: History) -> Table:
     votes = np.array(h.votes) if h.votes else np.zeros((0, len(h.names)))
     for i, name in enumerate(h.names[:MOST_LEARNERS]):
         table.add_row(
-            name,
+            f"{name} ({h.adversaries[i]})" if i in h.adversaries else name,
             str(sum(i in proposers for proposers in h.proposers)),
             str(sum(accepted and i in authors for accepted, authors in zip(h.accepted, h.authors, strict=True))),
             str(int((votes[:, i] > 0).sum())),
@@ -56,6 +56,9 @@ def learners_table(history: History) -> Table:
         *([""] if private else []),
         style="bold",
     )
+    if h.adversaries:
+        honest = before_and_after(h.honest_mean_test(0), h.honest_mean_test())
+        table.add_row("mean of the honest", "", "", "", "", "", honest, *([""] if private else []), style="bold")
     return table
 
 
@@ -66,10 +69,12 @@ def _spent(spent: Spent | None) -> str:
 def baselines_table(history: History, found: Sequence[Baseline]) -> Table:
     """The collective model beside the baselines, best first."""
     metric = history.test_metric
+    honest = history.honest
     collective = Baseline.of(
-        "collective, by vote", sum(history.trainings), history.test_scores[-1], history.test_samples
+        "collective, by vote", sum(history.trainings), history.test_scores[-1][honest], history.test_samples[honest]
     )
-    table = Table(title=f"Was it worth it? Test {metric.name} ({direction(metric)})", title_justify="left")
+    whose = " of the honest" if history.adversaries else ""
+    table = Table(title=f"Was it worth it? Test {metric.name}{whose} ({direction(metric)})", title_justify="left")
     table.title_style = "bold"
     table.add_column("training")
     table.add_column("trainings", justify="right")

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .contracts import AdversaryContract as AdversaryContract
     from .contracts import DatasetContract as DatasetContract
     from .contracts import LearnerContract as LearnerContract
     from .contracts import LedgerContract as LedgerContract
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .kit import CheckFailed as CheckFailed
     from .kit import Subject as Subject
     from .kit import Verdict as Verdict
+    from .kit import check_adversary as check_adversary
     from .kit import check_dataset as check_dataset
     from .kit import check_learner as check_learner
     from .kit import check_ledger as check_ledger
@@ -37,8 +39,18 @@ if TYPE_CHECKING:
     from .kit import check_voting_policy as check_voting_policy
     from .kit import verdicts as verdicts
 
-_CONTRACTS = ("Learner", "VotingPolicy", "Splitter", "ProposalStrategy", "Dataset", "Ledger", "Runtime", "Plugin")
-_KINDS = ("learner", "voting_policy", "splitter", "proposal_strategy", "dataset", "ledger", "runtime", "plugin")
+_KINDS = (
+    "learner",
+    "voting_policy",
+    "splitter",
+    "proposal_strategy",
+    "dataset",
+    "ledger",
+    "runtime",
+    "adversary",
+    "plugin",
+)
+_CONTRACTS = tuple("".join(map(str.capitalize, kind.split("_"))) for kind in _KINDS)
 _HOME_OF = (
     {f"{name}Contract": "contracts" for name in _CONTRACTS}
     | {f"check_{kind}": "kit" for kind in _KINDS}

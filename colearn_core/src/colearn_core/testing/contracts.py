@@ -132,6 +132,12 @@ class RuntimeContract(_ComponentContract):
     kind = "runtimes"
 
 
+class AdversaryContract(_ComponentContract):
+    """Every check for adversaries."""
+
+    kind = "adversaries"
+
+
 class PluginContract(_Contract):
     """Every check for plugins.
 

@@ -17,7 +17,7 @@ from ..errors import ColearnError
 PLUGINS = "plugins"
 """The kind of check whose subject is a whole plugin."""
 
-_MORE_FILES = {"learners": ("exporting",)}
+_MORE_FILES = {"learners": ("exporting", "scores_of_samples"), "voting_policies": ("ballots",)}
 """Checks of a kind that don't stand in the file of its name."""
 
 
@@ -183,6 +183,11 @@ def check_ledger(make: Callable[..., Any], **parameters: Any) -> None:
 def check_runtime(make: Callable[..., Any], **parameters: Any) -> None:
     """Run every check for runtimes; ``make(learners, names, **parameters)`` gives a cohort. Raises CheckFailed."""
     _run("runtimes", Subject(make, parameters))
+
+
+def check_adversary(make: Callable[..., Any], **parameters: Any) -> None:
+    """Run every check for adversaries on what ``make(**parameters)`` returns; raises CheckFailed."""
+    _run("adversaries", Subject(make, parameters))
 
 
 def check_plugin(name: str) -> None:

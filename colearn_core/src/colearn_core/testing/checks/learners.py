@@ -203,7 +203,7 @@ def scores_are_finite(subject: Subject) -> None:
     sizes = {part: len(getattr(private(subject.data), part)) for part in PARTS}
     for name, weights in (("initial", initial_of(learner)), ("trained", trained(learner))):
         for part in PARTS:
-            value, samples = learner.test_weights(weights, part)
+            value, samples = learner.test_weights(weights, part)[:2]
             require(bool(np.isfinite(value)), f"the {part} score of {name} weights is {value}")
             require(samples == sizes[part], f"the {part} score says {samples} samples; there are {sizes[part]}")
 
@@ -262,7 +262,7 @@ def small_vote_sets_work(subject: Subject) -> None:
     sets = {"one sample": usual.vote.take(np.arange(1)), "one batch": usual.vote.take(np.arange(32))}
     for name, vote in {**sets, "one class": one_class}.items():
         learner = subject.make(replace(usual, vote=vote))
-        value, samples = learner.test_weights(weights, "vote")
+        value, samples = learner.test_weights(weights, "vote")[:2]
         undefined = learner.vote_metric.per_sample is None  # no ranking of one class
         require(bool(np.isfinite(value)) or undefined, f"{name} to vote by gives the score {value}")
         require(samples == len(vote), f"{name} to vote by is said to be {samples} samples, not {len(vote)}")
@@ -276,7 +276,7 @@ def no_vote_data_is_an_abstention(subject: Subject) -> None:
         nothing = getattr(usual, part).take(np.arange(0))
         learner = subject.make(with_parts(usual, {part: nothing}))
         try:
-            value, samples = learner.test_weights(weights, part)
+            value, samples = learner.test_weights(weights, part)[:2]
         except Abstention:
             continue
         require(samples == 0, f"without {part} data the score is {value} of {samples} samples, not Score(nan, 0)")

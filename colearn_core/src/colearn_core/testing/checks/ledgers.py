@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...approval import Approval
 from ...cohort import LoopCohort
 from ...data import Holdout, PrivateData, partition
 from ...errors import Abstention, LedgerError
@@ -21,7 +22,7 @@ from ...learner import Proposal
 from ...ledger import Ledger
 from ...metrics import metric
 from ...privacy import Budget, Privacy, SampledGaussian
-from ...proposing import Approval, RoundRobin
+from ...proposing import RoundRobin
 from ...reference import SoftmaxRegression, blobs
 from ...rounds import CandidateRecord, RoundRecord, Standing, assess, play
 from ...scores import Scores

@@ -10,8 +10,10 @@ import numpy as np
 
 from ...errors import WeightsError
 from ...learner import Proposal
+from ...past import PastRound
 from ...proposing import Candidate, ProposalStrategy
 from ...streams import Streams
+from ...voting import ABSTAIN, APPROVE, REJECT
 from ...weights import Weights, mean
 from ..kit import Subject, fail, require
 from ..probing import bits, global_generators, require_equal_looks
@@ -20,6 +22,9 @@ LEARNERS = 7
 """How many learners there are where their number doesn't matter; no usual committee size divides it."""
 
 ROUNDS = 30
+
+BLAMED = 3
+"""The learner whose proposals are voted down, where it matters what a strategy learns."""
 
 EVER = 100 * LEARNERS
 """Rounds in which everyone should have been asked once; drawing one at random misses someone in 1 of 10^46 runs."""
@@ -33,12 +38,7 @@ def proposers_are_learners(subject: Subject) -> None:
     for n in range(1, 13):
         for round in range(1, ROUNDS + 1):
             told = f"in round {round} of {n} learners"
-            asked = list(strategy.proposers(round, n, Streams(0)))
-            require(bool(asked), f"{told} nobody is asked for a proposal")
-            odd = [i for i in asked if type(i) is not int]
-            require(not odd, f"{told} {odd!r} are asked, which are no plain integers")
-            require(all(0 <= i < n for i in asked), f"{told} {asked} are asked; learners are 0 to {n - 1}")
-            require(len(set(asked)) == len(asked), f"{told} {asked} are asked, some of them twice")
+            _require_learners(list(strategy.proposers(round, n, Streams(0))), n, told)
 
 
 def same_seed_same_proposers(subject: Subject) -> None:
@@ -104,9 +104,10 @@ def candidates_are_repeatable(subject: Subject) -> None:
     """The ledger holds the candidates' digests: whoever checks it puts the same proposals together and must get
     the same candidates. So nothing may be remembered, drawn, or written into what is given.
     """
-    used, cases = _strategy(subject), list(_votes(subject))
-    first = {asked: _candidates(used, proposals) for asked, proposals, _ in cases}
-    for asked, proposals, _ in reversed(cases):
+    used = _strategy(subject)
+    cases = {tuple(proposals): proposals for proposals in _calls(used)}
+    first = {asked: _candidates(used, proposals) for asked, proposals in cases.items()}
+    for asked, proposals in reversed(cases.items()):
         base, given = _base(), dict(proposals)
         before = [bits(base), *(bits(p.weights) for p in given.values())]
         for strategy in (used, _strategy(subject)):
@@ -124,8 +125,7 @@ def authors_are_named_truthfully(subject: Subject) -> None:
     """An author doesn't vote on its own work, and a defence blames the authors of what was rejected: a candidate
     must hold something of each author it names, and nothing of anyone else.
     """
-    strategy = _strategy(subject)
-    for _, proposals, candidates in _votes(subject):
+    for strategy, proposals, candidates in _votes(subject):
         for j in proposals:
             followed = dict.fromkeys((_key(c) for c in candidates if j in c.authors), False)
             for attempt in range(6):
@@ -167,8 +167,8 @@ def merging_is_left_to_the_learners(subject: Subject) -> None:
     """Only the learners know how models of their kind are merged: ``combine`` must get their proposals, and the
     candidate name all of those whose proposals it was given.
     """
-    strategy, base = _strategy(subject), _base()
-    for _, proposals, _ in _votes(subject):
+    base = _base()
+    for strategy, proposals, _ in _votes(subject):
         author_of = {p.weights.digest: i for i, p in proposals.items()}
         recorder = _Recorder()
         candidates = strategy.candidates(base, proposals, recorder)
@@ -189,6 +189,49 @@ def merging_is_left_to_the_learners(subject: Subject) -> None:
                         )
 
 
+def what_it_learns_is_public(subject: Subject) -> None:
+    """Whoever reads the ledger folds the rounds that it holds, and must come to the strategy that the players had:
+    from nothing but the record, without a draw, and each strategy stays as it was.
+    """
+    used, reader = _strategy(subject), _strategy(subject)
+    first = _strategy(subject)
+    for past in [_past(first, round) for round in range(1, ROUNDS + 1)]:
+        votes, before = past.votes.copy(), _behaviour(used)  # its candidates are seen here, by a player only
+        with global_generators(past.round) as untouched:
+            later = used.after(past)
+            require(untouched(), "after() touches a global random generator")
+        require(isinstance(later, ProposalStrategy), f"after() gives {later!r}, which is no strategy")
+        require(np.array_equal(past.votes, votes), "after() writes into the votes of the record")
+        require(_behaviour(used) == before, "after() changes the strategy itself; it must give another one")
+        with global_generators(12345 + past.round):
+            reader = reader.after(past)
+        used = later
+    require(
+        _behaviour(used) == _behaviour(reader),
+        "whoever only read the record comes to another strategy than whoever also put proposals together",
+    )
+
+
+def nobody_is_shut_out_for_ever(subject: Subject) -> None:
+    """A learner whose proposals were all voted down may have had bad luck, or mended: it must be asked now and then,
+    and what it proposes be put to the vote if there's nothing else.
+    """
+    strategy = _strategy(subject)
+    asked: set[int] = set()
+    for round in range(1, ROUNDS + EVER + 1):
+        proposers = list(strategy.proposers(round, LEARNERS, Streams(0)))
+        _require_learners(proposers, LEARNERS, f"in round {round}, after others,")
+        if round > ROUNDS:
+            asked.update(proposers)
+        if len(asked) >= LEARNERS:
+            break
+        strategy = strategy.after(_past(strategy, round))
+    never = sorted(set(range(LEARNERS)) - asked)
+    require(not never, f"while learner {BLAMED} is voted down {never} are not asked any more within {EVER} rounds")
+    candidates = _candidates(strategy, {BLAMED: _proposal(BLAMED)})
+    require(bool(candidates), f"what learner {BLAMED} alone proposes is lost after it was voted down")
+
+
 def equal_strategies_look_equal(subject: Subject) -> None:
     """The ledger records how the strategy looks: a memory address in it makes every run differ."""
     require_equal_looks(subject)
@@ -197,6 +240,44 @@ def equal_strategies_look_equal(subject: Subject) -> None:
 def _strategy(subject: Subject) -> ProposalStrategy:
     strategy: ProposalStrategy = subject.make()
     return strategy
+
+
+def _require_learners(asked: list[Any], learners: int, told: str) -> None:
+    require(bool(asked), f"{told} nobody is asked for a proposal")
+    odd = [i for i in asked if type(i) is not int]
+    require(not odd, f"{told} {odd!r} are asked, which are no plain integers")
+    require(all(0 <= i < learners for i in asked), f"{told} {asked} are asked; learners are 0 to {learners - 1}")
+    require(len(set(asked)) == len(asked), f"{told} {asked} are asked, some of them twice")
+
+
+def _behaviour(strategy: ProposalStrategy) -> tuple[Any, ...]:
+    """How it looks, whom it asks in some rounds, and what it puts to the vote."""
+    asked = [tuple(strategy.proposers(round, LEARNERS, Streams(3))) for round in range(1, ROUNDS + 1)]
+    return repr(strategy), asked, _candidates(strategy, {i: _proposal(i) for i in range(LEARNERS)})
+
+
+def _past(strategy: ProposalStrategy, round: int) -> PastRound:
+    """The record of a round in which whatever holds something of the blamed learner is voted down by the others, and
+    the rest is approved by most; in some rounds nobody votes or proposes.
+    """
+    rng = np.random.default_rng([11, round])
+    proposals = _proposals(strategy, round) if round % 7 else {}
+    candidates = _candidates(strategy, proposals) if proposals else []
+    spoilt = np.array([BLAMED in c.authors for c in candidates], dtype=bool)
+    votes = np.where(rng.random((LEARNERS, len(candidates))) < np.where(spoilt, 0.1, 0.9), APPROVE, REJECT)
+    votes[BLAMED] = np.where(spoilt, APPROVE, REJECT)
+    votes[rng.random(votes.shape) < (0.1 if round % 5 else 1)] = ABSTAIN
+    approvals = (votes == APPROVE).sum(axis=0)
+    leader = int(np.argmax(approvals)) if candidates else None
+    return PastRound(
+        round,
+        tuple(proposals),
+        tuple(c.authors for c in candidates),
+        tuple(c.label for c in candidates),
+        votes.astype(np.int8),
+        leader,
+        leader is not None and 2 * int(approvals[leader]) > LEARNERS,
+    )
 
 
 def _base() -> Weights:
@@ -231,19 +312,29 @@ def _proposals(strategy: ProposalStrategy, round: int) -> dict[int, Proposal]:
     return {int(i): _proposal(int(i)) for i in sorted(strategy.proposers(round, LEARNERS, Streams(0)))}
 
 
-def _votes(subject: Subject) -> Iterator[tuple[tuple[int, ...], dict[int, Proposal], list[Candidate]]]:
-    """The candidates when all of those asked propose, or only one or two of them: who, their proposals, and what
-    they give.
-    """
+def _calls(strategy: ProposalStrategy) -> Iterator[dict[int, Proposal]]:
+    """The proposals when all of those asked propose, or only one or two of them."""
     seen = set()
     for round in (1, 2):
-        strategy = _strategy(subject)
         full = _proposals(strategy, round)
         for some in (len(full), 1, 2):
             proposals = dict(list(full.items())[:some])
             if tuple(proposals) not in seen:
                 seen.add(tuple(proposals))
-                yield tuple(proposals), proposals, _candidates(strategy, proposals)
+                yield proposals
+
+
+def _votes(subject: Subject) -> Iterator[tuple[ProposalStrategy, dict[int, Proposal], list[Candidate]]]:
+    """Strategies, proposals, and what is put to the vote: at first, and by what is learned of some rounds."""
+    strategy = _strategy(subject)
+    for proposals in _calls(strategy):
+        yield strategy, proposals, _candidates(strategy, proposals)
+    learned = strategy
+    for round in range(1, ROUNDS + 1):
+        learned = learned.after(_past(learned, round))
+    if learned is not strategy:
+        proposals = {i: _proposal(i) for i in range(LEARNERS)}
+        yield learned, proposals, _candidates(learned, proposals)
 
 
 def _candidates(strategy: ProposalStrategy, proposals: dict[int, Proposal]) -> list[Candidate]:

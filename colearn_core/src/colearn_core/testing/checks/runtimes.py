@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...approval import Approval
 from ...cohort import Cohort, LoopCohort, Proposals
 from ...data import Holdout, PrivateData, partition
 from ...errors import Abstention, UsageError
@@ -22,7 +23,6 @@ from ...ledger import FileLedger
 from ...metrics import metric
 from ...plugins import Plugins
 from ...privacy import Budget, Privacy, SampledGaussian
-from ...proposing import Approval
 from ...reference import SoftmaxRegression, blobs
 from ...scores import Part, Scores
 from ...splitting import Dirichlet

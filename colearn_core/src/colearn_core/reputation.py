@@ -1,0 +1,129 @@
+"""Reputations of proposers: what the public record says about whose proposals help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .past import PastRound
+from .voting import ABSTAIN, APPROVE
+
+Floats = NDArray[np.float64]
+
+MEMORY = 0.97
+"""What is left of old evidence when new comes in: after 23 times, half. With less memory the noise in approvals, which
+is ten times what a liar costs once the model is good, hides who lies."""
+
+DOUBT = 0.05
+"""Squared evidence that a learner begins with, so that the first round alone convicts nobody."""
+
+LEAST = 0.05
+"""The odds of the worst, beside 1 for those that nothing speaks against: it's drawn now and then, and can make good."""
+
+GOOD = -1.0
+"""Chance alone gives one in six a lower reputation."""
+
+
+@dataclass(frozen=True)
+class Reputations:
+    """Whose inclusion in a candidate cost it approval, for each learner in standard deviations: 0 when nothing is
+    known, below -2 when it's hardly chance. It's a value: whoever folds the same record comes to the same one.
+
+    The evidence that a round gives on a learner is the approval of the plain means that it's in, less that of those
+    that it isn't in. With ``e_t`` the evidence of its rounds, oldest first and each weighing ``MEMORY`` times as much
+    as the next, its reputation is ``sum(e_t) / sqrt(DOUBT + sum(e_t ** 2))``: what a running t test of "it makes no
+    difference" goes by. A candidate without rivals is compared with what such candidates usually get.
+
+    Votes of liars are in the record too. So each voter counts by how far it agrees with the others' votes of that
+    round (the correlation, if positive): who votes against all others counts nothing.
+
+    Reputations punish what costs approval, be it a lie or data that nobody else has. Where learners' data differ
+    much, rare data may be kept out by them.
+
+    Args:
+        sums, squares: of the evidence on each learner; those beyond the end have none.
+        usual: the share of approvals that candidates without rivals usually get.
+    """
+
+    sums: tuple[float, ...] = ()
+    squares: tuple[float, ...] = ()
+    usual: float | None = None
+
+    def after(self, past: PastRound) -> Reputations:
+        """The reputations after a round. One in which all candidates were approved alike tells nothing."""
+        plain = [c for c, label in enumerate(past.labels) if is_plain(label)]
+        usual = self.usual
+        if len(past.authors) == 1:
+            evidence, usual = self._lone(past)
+        else:
+            evidence = _contrasts([past.authors[c] for c in plain], _approval(past.votes[:, plain]))
+        sums, squares = (_padded(x, len(past.votes)) for x in (self.sums, self.squares))
+        for i, found in evidence.items():
+            sums[i] = MEMORY * sums[i] + found
+            squares[i] = MEMORY * squares[i] + found**2
+        return Reputations(tuple(sums), tuple(squares), usual)
+
+    def of(self, learner: int) -> float:
+        """In standard deviations."""
+        if learner >= len(self.sums):
+            return 0.0
+        return self.sums[learner] / sqrt(DOUBT + self.squares[learner])
+
+    def good(self, learner: int) -> bool:
+        """Whether nothing much speaks against it."""
+        return self.of(learner) >= GOOD
+
+    def chances(self, learners: int) -> Floats:
+        """The probability of each learner to be the first one drawn, shape ``(learners,)``."""
+        odds = np.array([max(LEAST, exp(min(0.0, self.of(i)))) for i in range(learners)])
+        return np.asarray(odds / odds.sum())
+
+    def _lone(self, past: PastRound) -> tuple[dict[int, float], float | None]:
+        """The evidence of a candidate without rivals, and what such ones usually get after it."""
+        cast = int((past.votes != ABSTAIN).sum())
+        if not cast:
+            return {}, self.usual
+        found = float((past.votes == APPROVE).sum()) / cast
+        if self.usual is None:
+            return {}, found
+        return dict.fromkeys(past.authors[0], found - self.usual), MEMORY * self.usual + (1 - MEMORY) * found
+
+
+def is_plain(label: str) -> bool:
+    """Whether the candidate is a plain mean of its authors' proposals: how much of each of them a robust mean holds,
+    its authors' names don't tell."""
+    return label == "proposal" or label.split(" ")[0] == "mean"
+
+
+def _contrasts(authors: list[tuple[int, ...]], approval: Floats | None) -> dict[int, float]:
+    """Of each author that is in some of these candidates and not in others: the difference that it makes."""
+    found: dict[int, float] = {}
+    if approval is None:
+        return found
+    for i in sorted({i for some in authors for i in some}):
+        included = np.array([i in some for some in authors])
+        if not included.all():
+            found[i] = float(approval[included].mean() - approval[~included].mean())
+    return found
+
+
+def _approval(votes: NDArray[np.int8]) -> Floats | None:
+    """How much of the votes that agree with others approves each candidate, from 0 to 1; an abstention is half a
+    vote. None where no voter tells candidates apart like another does.
+
+    Args:
+        votes: shape ``(learners, candidates)``.
+    """
+    shares = (votes.astype(np.float64) + 1) / 2
+    own = shares - shares.mean(axis=1, keepdims=True) if votes.size else shares
+    others = own.sum(axis=0) - own
+    scale = np.sqrt(np.einsum("vc,vc->v", own, own) * np.einsum("vc,vc->v", others, others))
+    weights = np.maximum(np.einsum("vc,vc->v", own, others), 0) / np.where(scale > 0, scale, 1)
+    return np.asarray(np.einsum("v,vc->c", weights, shares) / weights.sum()) if weights.any() else None
+
+
+def _padded(values: tuple[float, ...], length: int) -> list[float]:
+    return [*values[:length], *[0.0] * (length - len(values))]
