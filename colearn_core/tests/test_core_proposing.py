@@ -8,7 +8,7 @@ from math import inf, nan
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colearn_core.approval import Approval
@@ -26,6 +26,7 @@ from colearn_core.proposing import (
 from colearn_core.streams import Streams
 from colearn_core.weights import Weights, mean
 
+UNHURRIED = settings(deadline=None)
 STRATEGIES: tuple[ProposalStrategy, ...] = (
     RoundRobin(),
     Random(),
@@ -62,6 +63,7 @@ def over_rounds(strategy: ProposalStrategy, learners: int, rounds: int = 30, see
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+@UNHURRIED
 @given(round=st.integers(1, 10**6), learners=st.integers(1, 20), seed=st.integers(0, 10**9))
 def test_proposers_are_different_learners_and_the_same_ones_when_asked_again(
     strategy: ProposalStrategy, round: int, learners: int, seed: int
@@ -186,6 +188,7 @@ def test_approval_of_five_offers_mean_median_leave_one_outs_and_halves() -> None
     ]
 
 
+@UNHURRIED
 @given(st.sets(st.integers(0, 30), min_size=1, max_size=9))
 def test_approval_offers_no_committee_twice_and_a_mean_of_just_its_authors(learners: set[int]) -> None:
     everyone = tuple(sorted(learners))
@@ -203,6 +206,7 @@ def test_approval_offers_no_committee_twice_and_a_mean_of_just_its_authors(learn
     )
 
 
+@UNHURRIED
 @given(st.sets(st.integers(0, 30), min_size=2, max_size=9), st.data())
 def test_any_single_liar_is_left_out_of_some_candidate(learners: set[int], data: st.DataObject) -> None:
     liar = data.draw(st.sampled_from(sorted(learners)))
