@@ -138,7 +138,7 @@ def test_centred_clipping_lets_nobody_pull_further_than_radius_median_norms(radi
     assert (found.label, found.authors) == ("centred clipping", EVERYONE)
     limit = radius * float(np.median([sqrt(x * x + y * y) for x, y in POINTS.values()]))
     v = np.zeros(2)
-    for _ in range(merging.CLIPPINGS):
+    for _ in range(3):
         pulls = [np.array(p) - v for p in POINTS.values()]
         v = v + sum(d * min(1, limit / sqrt(float(d @ d))) for d in pulls) / len(pulls)
     assert at(found) == pytest.approx(v.tolist())
