@@ -285,7 +285,7 @@ def round_of(strategy: ProposalStrategy, round: int, learners: int, liar: int) -
 
 
 @pytest.mark.parametrize("strategy", [Approval(3, choose="reputation"), Committee(3, choose="reputation")], ids=repr)
-def test_whoever_costs_approval_is_drawn_less_but_still_drawn(strategy: ProposalStrategy) -> None:
+def test_whoever_costs_approval_is_drawn_less_but_still_drawn(strategy: Committee) -> None:
     learned = strategy
     for round in range(1, 41):
         learned = learned.after(round_of(learned, round, 8, liar=2))
