@@ -79,7 +79,7 @@ def test_debug_shows_where_a_check_failed() -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["majorty"], ["'majorty'", "Did you mean 'majority'?"]),
+        (["majorty"], ["'majorty'", "Did you mean 'majority' or "]),
         (["fractions"], ["'fractions' needs the parameter 'shares'"]),
         (["majority", "--set", "quorom=1"], ["no parameter 'quorom'", "quorum=0.5"]),
         (["softmax", "--data", "nosuch"], ["unknown data set 'nosuch'"]),

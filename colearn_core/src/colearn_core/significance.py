@@ -97,7 +97,7 @@ def t_test(gains: Gains) -> float:
     n = len(gains)
     spread = float(np.std(gains, ddof=1)) if n > 1 else 0.0
     mean = float(np.mean(gains))
-    if n < 2 or mean == 0.0:
+    if n < 2:
         return 1.0
     if spread == 0.0:
         return 0.0 if mean > 0 else 1.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import block_option, complete_component
+from .options import block_option, check_named, complete_component, experiment_values
 
 if TYPE_CHECKING:
     from ..config import ExperimentConfig
@@ -66,10 +66,12 @@ def split(
 
 
 def _config(file: Path | None, settings: tuple[str, ...], options: dict[str, Any]) -> ExperimentConfig:
-    from .run import _config as config_of
+    from ..config import ExperimentConfig
 
-    # A division needs no learner; the file of an experiment names one.
-    return config_of(file, settings, options if file is not None else {"learner": "softmax"} | options)
+    values = experiment_values(file, settings, options)
+    values.setdefault("learner", "softmax")  # a division needs none, an experiment does
+    check_named(values)
+    return ExperimentConfig.from_mapping(values, str(file) if file is not None else "command line")
 
 
 def _show(division: Division, title: str, out: Path | None) -> None:
