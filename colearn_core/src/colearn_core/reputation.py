@@ -117,12 +117,16 @@ def _approval(votes: NDArray[np.int8]) -> Floats | None:
     Args:
         votes: shape ``(learners, candidates)``.
     """
-    shares = (votes.astype(np.float64) + 1) / 2
-    own = shares - shares.mean(axis=1, keepdims=True) if votes.size else shares
+    own = votes.astype(np.int64)
+    own = own.shape[1] * own - own.sum(axis=1, keepdims=True)  # whole numbers: rounding makes no agreement
     others = own.sum(axis=0) - own
-    scale = np.sqrt(np.einsum("vc,vc->v", own, own) * np.einsum("vc,vc->v", others, others))
-    weights = np.maximum(np.einsum("vc,vc->v", own, others), 0) / np.where(scale > 0, scale, 1)
-    return np.asarray(np.einsum("v,vc->c", weights, shares) / weights.sum()) if weights.any() else None
+    agreement = np.maximum((own * others).sum(axis=1), 0)
+    if not agreement.any():
+        return None
+    scale = np.sqrt((own**2).sum(axis=1)) * np.sqrt((others**2).sum(axis=1))
+    weights = agreement / np.maximum(scale, 1)
+    approval: Floats = (weights[:, None] * (votes + 1.0) / 2).sum(axis=0) / weights.sum()
+    return approval
 
 
 def _padded(values: tuple[float, ...], length: int) -> list[float]:

@@ -168,7 +168,7 @@ def mean(weights: Sequence[Weights], shares: Sequence[float] | None = None) -> W
 
 def median(weights: Sequence[Weights]) -> Weights:
     """The coordinate-wise median (Yin et al. 2018, "Byzantine-robust distributed learning")."""
-    return elementwise(lambda arrays: np.median(np.stack(arrays).astype(np.float64), axis=0), weights)
+    return trimmed_mean(weights, (len(weights) - 1) // 2)
 
 
 def trimmed_mean(weights: Sequence[Weights], trim: int) -> Weights:
