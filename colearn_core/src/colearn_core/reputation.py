@@ -26,6 +26,9 @@ LEAST = 0.05
 GOOD = -1.0
 """Chance alone gives one in six a lower reputation."""
 
+ROUNDING = 1e-9
+"""What is left of a correlation of 0; were it a weight, a single voter would speak for all."""
+
 
 @dataclass(frozen=True)
 class Reputations:
@@ -94,8 +97,9 @@ class Reputations:
 
 def is_plain(label: str) -> bool:
     """Whether the candidate is a plain mean of its authors' proposals: how much of each of them a robust mean holds,
-    its authors' names don't tell."""
-    return label == "proposal" or label.split(" ")[0] == "mean"
+    its authors' names don't tell. What Krum chooses are plain means, and often the same as those without a learner,
+    which then aren't put to the vote again."""
+    return label.split(" ")[0] in ("mean", "proposal", "krum", "multi-krum")
 
 
 def _contrasts(authors: list[tuple[int, ...]], approval: Floats | None) -> dict[int, float]:
