@@ -61,6 +61,14 @@ def test_who_votes_against_all_others_does_not_count() -> None:
     assert Reputations().after(contrary).sums[:3] == pytest.approx(Reputations().after(honest).sums[:3])
 
 
+def test_a_mean_among_robust_ones_is_compared_with_what_it_usually_gets() -> None:
+    def voted(mean: int, krum: int) -> PastRound:
+        return past([(0, 1), (0,)], [[mean, krum]] * 10, labels=["mean", "krum"])
+
+    found = Reputations().after(voted(1, -1)).after(voted(-1, 1))
+    assert found.sums[:3] == pytest.approx([-1, -1, 0])
+
+
 def test_a_candidate_without_rivals_is_compared_with_what_such_ones_usually_get() -> None:
     found = Reputations().after(past([(0, 1)], [[1]] * 6 + [[-1]] * 4, labels=["mean"]))
     assert found.usual == pytest.approx(0.6)
