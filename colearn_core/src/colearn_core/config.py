@@ -86,7 +86,7 @@ class ExperimentConfig(BaseModel):
     learner: Section
     split: Section = Section(name="iid")
     holdout: HoldoutSection = HoldoutSection()
-    proposals: Section = Section(name="round_robin")
+    proposals: Section = Section(name="approval")
     voting: Section = Section(name="majority")
     runtime: Section = Section(name="fused")
     ledger: Section = Section(name="file")

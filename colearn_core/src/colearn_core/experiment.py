@@ -55,7 +55,7 @@ class Experiment:
         self,
         learners: Sequence[Learner],
         *,
-        proposals: str | ProposalStrategy = "round_robin",
+        proposals: str | ProposalStrategy = "approval",
         voting: str | VotingPolicy = "majority",
         runtime: str | Callable[[Sequence[Learner], Sequence[str] | None], Cohort] = "fused",
         seed: int = 0,

@@ -106,7 +106,7 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def main(debug: bool) -> None:
     """Collective learning: parties with private data train one model together, and vote on every step.
 
-    Begin with: colearn run --data digits --learner sklearn.mlp_classifier --proposals approval
+    Begin with: colearn run --data digits --learner sklearn.mlp_classifier --split dirichlet
     """
     if debug:
         import logging

@@ -42,7 +42,7 @@ COMPONENT_OPTIONS = (
     click.option(
         "--proposals",
         metavar="NAME",
-        help="Who proposes, and what is voted on [round_robin].",
+        help="Who proposes, and what is voted on [approval].",
         shell_complete=complete_component("proposal_strategies"),
     ),
     click.option(

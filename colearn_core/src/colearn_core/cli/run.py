@@ -14,7 +14,7 @@ from .options import adversaries_option, block_option, check_named, component_op
 
 if TYPE_CHECKING:
     from ..baselines import Baseline
-    from ..config import ExperimentConfig, Prepared
+    from ..config import ExperimentConfig, Prepared, Section
     from ..experiment import Experiment
     from ..history import Run
     from ..privacy import Spent
@@ -151,8 +151,8 @@ def _introduction(prepared: Prepared) -> str:
     sizes = sorted(len(p.train) + len(p.vote) + len(p.test) for p in prepared.parts)
     return (
         f"{c.learners} learners ({c.learner.name}) share {prepared.dataset.name}: "
-        f"{len(prepared.dataset.samples)} samples, {sizes[0]} to {sizes[-1]} each ({_described(c.split)}).\n"
-        f"Each round: {_described(c.proposals)} proposes, {_described(c.voting)} decides. "
+        f"{len(prepared.dataset.samples)} samples, {sizes[0]} to {sizes[-1]} each ({_described(c.split, prepared)}).\n"
+        f"Each round: {_described(c.proposals, prepared)} proposes, {_described(c.voting, prepared)} decides. "
         f"{c.rounds} rounds, seed {c.seed}."
     )
 
@@ -178,9 +178,16 @@ def _promise(budgets: Collection[Spent]) -> str:
     return f"{len(budgets)} private learners; each spends at most an epsilon of {limits}."
 
 
-def _described(section: Any) -> str:
-    parameters = ", ".join(f"{k} {v}" for k, v in section.parameters.items() if k not in ("quorum", "min_improvement"))
-    return f"{section.name} {parameters}".strip()
+def _described(section: Section, prepared: Prepared) -> str:
+    """A component with its first parameter, which is what it's known by, and all that aren't as usual."""
+    from ..config import SECTIONS
+    from ..parameters import parameters_of
+
+    kind = SECTIONS[next(name for name in SECTIONS if getattr(prepared.config, name) is section)]
+    known = parameters_of(prepared.plugins.component(kind, section.name).load())
+    own = [p for p in known if p.name not in ("quorum", "min_improvement", "max_norm", "max_change")]
+    told = [p.name for p in known if p in own[:1] or section.parameters[p.name] != p.default]
+    return f"{section.name} {', '.join(f'{name} {section.parameters[name]}' for name in told)}".strip()
 
 
 def _title(config: ExperimentConfig) -> str:
