@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from math import inf, nan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colearn_core.approval import Approval
+from colearn_core.config import ExperimentConfig, prepare
 from colearn_core.errors import ParameterError
 from colearn_core.learner import Proposal
 from colearn_core.past import PastRound
+from colearn_core.plugins import Plugins
 from colearn_core.proposing import (
     Candidate,
     Committee,
@@ -474,3 +479,13 @@ def test_clipping_keeps_types_and_leaves_models_that_grow_alone() -> None:
     assert short["count"] == 2
     grown = Growing().proposed(0, 1)
     assert dict(Everyone(max_change=0.1, max_norm=0.1).clipped(Growing.base, grown)) == grown
+
+
+def test_the_page_on_proposals_shows_an_experiment_that_can_be_prepared() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "proposals.md"
+    (block,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    values = {"data": "blobs", "learner": "softmax", **tomllib.loads(block)}
+    strategy = prepare(ExperimentConfig.from_mapping(values, "the page"), Plugins([])).strategy
+    assert isinstance(strategy, Approval)
+    assert (strategy.size, strategy.choose, strategy.liars) == (6, "reputation", 2)
+    assert "geometric_median" in strategy.families

@@ -673,7 +673,7 @@ def test_observers_are_told_of_the_start_once_of_each_round_and_of_the_end_of_a_
 
 def test_observers_are_told_of_the_end_of_an_interrupted_run(told: list[str]) -> None:
     learners: list[Learner] = [Seeker(4), Proposing(raising(KeyboardInterrupt()), 4)]
-    experiment(learners, plugins=observing()).run(5)
+    experiment(learners, proposals="round_robin", plugins=observing()).run(5)
     assert told == ["started with 2", "round 1", "finished after 1"]
 
 
