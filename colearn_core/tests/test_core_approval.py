@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, nan, sqrt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy_grower import boosted
 
@@ -32,6 +35,7 @@ from colearn_core.testing.samples import classes, private
 from colearn_core.voting import Majority
 from colearn_core.weights import Weights, mean
 
+UNHURRIED = settings(deadline=None)
 BASE = Weights({"w": np.zeros(2)})
 POINTS = {1: (1.0, 0.0), 3: (2.0, 0.0), 4: (0.0, 2.0), 6: (3.0, 3.0), 7: (-40.0, 90.0)}
 EVERYONE = tuple(POINTS)
@@ -134,7 +138,7 @@ def test_centred_clipping_lets_nobody_pull_further_than_radius_median_norms(radi
     assert (found.label, found.authors) == ("centred clipping", EVERYONE)
     limit = radius * float(np.median([sqrt(x * x + y * y) for x, y in POINTS.values()]))
     v = np.zeros(2)
-    for _ in range(merging.CLIPPINGS):
+    for _ in range(3):
         pulls = [np.array(p) - v for p in POINTS.values()]
         v = v + sum(d * min(1, limit / sqrt(float(d @ d))) for d in pulls) / len(pulls)
     assert at(found) == pytest.approx(v.tolist())
@@ -238,6 +242,7 @@ def test_equal_candidates_are_put_to_the_vote_once_under_the_first_name() -> Non
     ]
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(st.integers(-2, 2), st.integers(-2, 2)), min_size=1, max_size=6), st.integers(0, 3))
 def test_no_weights_are_put_to_the_vote_twice(points: list[tuple[int, int]], liars: int) -> None:
     found = candidates(*FAMILIES, proposals=proposed(dict(enumerate(points))), liars=liars)
@@ -312,6 +317,7 @@ def test_without_limits_proposals_stay_as_they_are(strategy: Callable[[], Propos
     assert strategy().clipped(BASE, proposals) is proposals
 
 
+@UNHURRIED
 @given(
     st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=6),
     st.none() | st.floats(0.1, 5),
@@ -484,3 +490,15 @@ def test_trees_go_through_whole_experiments_with_all_families() -> None:
     strategy = Approval(families=tuple(FAMILIES), choose="reputation", size=3, max_norm=1.0)
     run = Experiment(parties, proposals=strategy, seed=1).run(5)
     assert any(run.history.accepted)
+
+
+def test_the_experiment_in_the_documentation_runs() -> None:
+    page = Path(__file__).parents[2] / "docs" / "proposals.md"
+    if not page.is_file():
+        pytest.skip("the documentation isn't part of the distribution")
+    (file,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    prepared = prepare(ExperimentConfig.from_mapping(tomllib.loads(file), "proposals.md"), Plugins([]))
+    experiment = prepared.experiment()
+    expected = Approval(6, "reputation", prepared.config.proposals.parameters["families"], liars=2, max_norm=2.0)
+    assert experiment.strategy == expected
+    assert any(experiment.run(prepared.config.rounds).history.accepted)

@@ -15,6 +15,7 @@ from colearn_core import merging
 from colearn_core.errors import WeightsError
 from colearn_core.weights import Weights, median, trimmed_mean
 
+UNHURRIED = settings(deadline=None)
 Point = list[float]
 
 # Whole numbers, so that sums are exact and what is equal is equal.
@@ -72,6 +73,7 @@ def total_distance(points: Sequence[Point], to: Point) -> float:
 # Inner products and distances
 
 
+@UNHURRIED
 @given(POINTS, st.integers(-5, 5))
 def test_inner_products_are_those_of_the_changes_from_the_base(points: list[Point], start: int) -> None:
     base = [float(start + k) for k in range(len(points[0]))]
@@ -105,6 +107,7 @@ def test_a_counter_of_integers_may_differ_and_an_array_of_them_may_not() -> None
         merging.inner_products(model([1.0]), [Weights({"w": np.zeros(1)})])
 
 
+@UNHURRIED
 @given(POINTS)
 def test_lengths_and_distances_are_euclidean(points: list[Point]) -> None:
     products = products_of(points)
@@ -135,6 +138,7 @@ def krum_by_hand(points: Sequence[Point], liars: int) -> list[int]:
     return sorted(range(len(points)), key=lambda i: (scores[i], i))
 
 
+@UNHURRIED
 @given(POINTS, st.integers(0, 4))
 def test_krum_orders_by_the_distances_to_the_nearest(points: list[Point], liars: int) -> None:
     assert merging.krum_order(products_of(points), liars) == krum_by_hand(points, liars)
@@ -166,7 +170,7 @@ def test_the_geometric_median_is_that_of_many_steps_in_coordinates(proposals: in
     np.testing.assert_allclose(at(exact, shares), weiszfeld_by_hand(exact), atol=1e-5)
 
 
-@settings(deadline=None)
+@UNHURRIED
 @given(POINTS, st.integers(0, 1000))
 def test_no_point_has_a_smaller_sum_of_distances_than_the_geometric_median(points: list[Point], seed: int) -> None:
     shares = merging.geometric_median(products_of(points))
@@ -225,6 +229,7 @@ def clipped_by_hand(points: Sequence[Point], radius: float, steps: int) -> Point
     return v
 
 
+@UNHURRIED
 @given(POINTS, st.floats(0.01, 100), st.integers(1, 6))
 def test_centred_clipping_is_what_its_steps_in_coordinates_give(points: list[Point], radius: float, steps: int) -> None:
     shares = merging.centred_clipping(products_of(points), radius, steps)
@@ -270,6 +275,7 @@ def test_no_shares_at_all_are_the_base() -> None:
     assert merging.combined(base, models([[5.0, 6.0]]), np.zeros(1)) is base
 
 
+@UNHURRIED
 @given(st.lists(st.integers(-9, 9).map(float), min_size=2, max_size=5), st.floats(0, 1))
 def test_a_shortened_change_has_that_share_of_its_length(point: Point, share: float) -> None:
     base = model([0.0] * len(point))
@@ -288,6 +294,7 @@ def test_what_has_no_coordinates_has_no_length() -> None:
 # Of each coordinate
 
 
+@UNHURRIED
 @given(POINTS, st.integers(0, 3))
 def test_a_trimmed_mean_leaves_out_the_extremes_of_each_coordinate(points: list[Point], trim: int) -> None:
     if 2 * trim >= len(points):
@@ -301,6 +308,7 @@ def test_a_trimmed_mean_leaves_out_the_extremes_of_each_coordinate(points: list[
     np.testing.assert_allclose(point_of(trimmed_mean(models(points), trim)), expected, rtol=1e-6)
 
 
+@UNHURRIED
 @given(POINTS)
 def test_a_median_is_that_of_each_coordinate(points: list[Point]) -> None:
     expected = []

@@ -23,6 +23,7 @@ from colearn_core.proposing import Committee, Random
 from colearn_core.reputation import DOUBT, GOOD, LEAST, MEMORY, Reputations, is_plain
 from colearn_core.streams import Streams
 
+UNHURRIED = settings(deadline=None)
 Authors = tuple[int, ...]
 
 SIX: tuple[Authors, ...] = tuple(tuple(j for j in range(6) if j != i) for i in range(6))
@@ -90,6 +91,7 @@ def test_evidence_is_the_approval_with_a_learner_less_that_without_it() -> None:
     assert [found.of(i) for i in range(6)] == pytest.approx(expected)
 
 
+@UNHURRIED
 @given(st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=8))
 def test_old_evidence_fades(approved: list[list[bool]]) -> None:
     found = folded([past(agreed(row), SIX) for row in approved])
@@ -102,6 +104,7 @@ def test_old_evidence_fades(approved: list[list[bool]]) -> None:
         assert found.of(i) == pytest.approx(sums / sqrt(DOUBT + squares), abs=1e-12)
 
 
+@UNHURRIED
 @given(st.lists(st.lists(st.sampled_from([-1, 0, 1]), min_size=6, max_size=6), min_size=6, max_size=8))
 def test_one_round_convicts_nobody_whatever_is_voted(votes: list[list[int]]) -> None:
     found = Reputations().after(past(votes, SIX))
@@ -109,7 +112,7 @@ def test_one_round_convicts_nobody_whatever_is_voted(votes: list[list[int]]) -> 
     assert all(np.isfinite(found.of(i)) for i in range(6))
 
 
-@settings(deadline=None)
+@UNHURRIED
 @given(st.lists(st.lists(st.sampled_from([-1, 0, 1]), min_size=6, max_size=6), min_size=6, max_size=8))
 def test_a_voter_counts_by_its_correlation_with_the_others_votes(votes: list[list[int]]) -> None:
     shares = [[(v + 1) / 2 for v in row] for row in votes]

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from math import inf, nan
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colearn_core.approval import Approval
-from colearn_core.config import ExperimentConfig, prepare
 from colearn_core.errors import ParameterError
 from colearn_core.learner import Proposal
 from colearn_core.past import PastRound
-from colearn_core.plugins import Plugins
 from colearn_core.proposing import (
     Candidate,
     Committee,
@@ -34,6 +29,7 @@ from colearn_core.rivals import FAMILIES
 from colearn_core.streams import Streams
 from colearn_core.weights import Weights, mean
 
+UNHURRIED = settings(deadline=None)
 STRATEGIES: tuple[ProposalStrategy, ...] = (
     RoundRobin(),
     Random(),
@@ -70,6 +66,7 @@ def over_rounds(strategy: ProposalStrategy, learners: int, rounds: int = 30, see
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+@UNHURRIED
 @given(round=st.integers(1, 10**6), learners=st.integers(1, 20), seed=st.integers(0, 10**9))
 def test_proposers_are_different_learners_and_the_same_ones_when_asked_again(
     strategy: ProposalStrategy, round: int, learners: int, seed: int
@@ -194,6 +191,7 @@ def test_approval_of_five_offers_mean_median_leave_one_outs_and_halves() -> None
     ]
 
 
+@UNHURRIED
 @given(st.sets(st.integers(0, 30), min_size=1, max_size=9))
 def test_approval_offers_no_committee_twice_and_a_mean_of_just_its_authors(learners: set[int]) -> None:
     everyone = tuple(sorted(learners))
@@ -211,6 +209,7 @@ def test_approval_offers_no_committee_twice_and_a_mean_of_just_its_authors(learn
     )
 
 
+@UNHURRIED
 @given(st.sets(st.integers(0, 30), min_size=2, max_size=9), st.data())
 def test_any_single_liar_is_left_out_of_some_candidate(learners: set[int], data: st.DataObject) -> None:
     liar = data.draw(st.sampled_from(sorted(learners)))
@@ -428,7 +427,7 @@ def test_a_liar_that_alters_integers_spoils_only_what_it_is_in() -> None:
         ({"families": ()}, "families must be some of mean, median"),
         ({"families": ("mean", "magic")}, "not magic"),
         ({"liars": -1}, "liars can't be negative: -1"),
-        ({"radius": 0.0}, "radius must be positive, not 0.0"),
+        ({"radius": 0.0}, "radius must be a positive number, not 0.0"),
         ({"steps": (0.0,)}, "steps must be positive numbers"),
         ({"max_norm": 0.0}, "max_norm must be positive, not 0.0"),
         ({"max_change": nan}, "max_change must be positive, not nan"),
@@ -479,13 +478,3 @@ def test_clipping_keeps_types_and_leaves_models_that_grow_alone() -> None:
     assert short["count"] == 2
     grown = Growing().proposed(0, 1)
     assert dict(Everyone(max_change=0.1, max_norm=0.1).clipped(Growing.base, grown)) == grown
-
-
-def test_the_page_on_proposals_shows_an_experiment_that_can_be_prepared() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "proposals.md"
-    (block,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    values = {"data": "blobs", "learner": "softmax", **tomllib.loads(block)}
-    strategy = prepare(ExperimentConfig.from_mapping(values, "the page"), Plugins([])).strategy
-    assert isinstance(strategy, Approval)
-    assert (strategy.size, strategy.choose, strategy.liars) == (6, "reputation", 2)
-    assert "geometric_median" in strategy.families
