@@ -182,7 +182,7 @@ def test_no_point_has_a_smaller_sum_of_distances_than_the_geometric_median(point
     near = [[v + float(d) for v, d in zip(middle, rng.normal(size=len(middle)), strict=True)] for _ in range(5)]
     mean = [sum(p[k] for p in points) / len(points) for k in range(len(middle))]
     for other in (*points, *near, mean, weiszfeld_by_hand(points, 100)):
-        assert least <= total_distance(points, other) + 2e-3 * scale
+        assert least <= total_distance(points, other) + 1e-2 * scale
 
 
 def test_the_geometric_median_of_four_corners_is_where_the_diagonals_meet() -> None:
