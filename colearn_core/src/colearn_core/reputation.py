@@ -26,9 +26,6 @@ LEAST = 0.05
 GOOD = -1.0
 """Chance alone gives one in six a lower reputation."""
 
-ROUNDING = 1e-9
-"""What is left of a correlation of 0; were it a weight, a single voter would speak for all."""
-
 
 @dataclass(frozen=True)
 class Reputations:
