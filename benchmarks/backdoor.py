@@ -1,13 +1,15 @@
 """Backdoors: how often the model falls for a trigger that one of 10 learners plants, and what keeping it out costs.
 
 Digits, or MNIST with ``--mnist``, at Dirichlet 0.5. The attacker puts a bright patch and the label 0 on half of its
-training data and proposes what it learns from that, as it is (scale 1) or ten times the change, which replaces a mean
-(Bagdasaryan et al. 2020, arXiv 1807.00459); it votes as its own clean data say, or for whatever it has a part in.
+training data (or on another share: the fewer, the less its clean accuracy suffers) and proposes what it learns from
+that, as it is (scale 1) or ten times the change, which replaces a mean (Bagdasaryan et al. 2020, arXiv 1807.00459);
+it votes as its own clean data say, or for whatever it has a part in.
 Each cell is the attack's success, on the honest learners' test samples of other classes, and their clean accuracy:
 means over the seeds, at equal trainings. A model without a backdoor is taken in about as often as it errs.
 
     python benchmarks/backdoor.py                                   # half an hour on one idle core
     python benchmarks/backdoor.py --seeds 1 --trainings 200 --scales 10 --votes loyal
+    python benchmarks/backdoor.py --scales 1 --votes loyal --poisoned 0.1
     python benchmarks/backdoor.py --mnist --seeds 3 --methods "federated averaging" "robust, majority"
 """
 
@@ -83,8 +85,15 @@ def prepared_for(method: Method, seed: int, mnist: bool, backdoor: Backdoor, att
         "seed": seed,
     }
     if attacked:
-        section = {"name": "backdoor", "target": backdoor.target, "scale": backdoor.scale, "votes": backdoor.votes}
-        values["adversaries"] = [section]
+        values["adversaries"] = [
+            {
+                "name": "backdoor",
+                "target": backdoor.target,
+                "poisoned": backdoor.poisoned,
+                "scale": backdoor.scale,
+                "votes": backdoor.votes,
+            }
+        ]
     prepared = prepare(ExperimentConfig.from_mapping(values, "benchmark"), PLUGINS)
     return prepared if method.voting else replace(prepared, policy=Unseen())
 
@@ -109,10 +118,15 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, default=600)
     parser.add_argument("--scales", type=float, nargs="+", default=[1.0, 10.0])
     parser.add_argument("--votes", nargs="+", choices=("honest", "loyal"), default=["honest", "loyal"])
+    parser.add_argument(
+        "--poisoned", type=float, default=0.5, help="Share of the attacker's training data with trigger"
+    )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
     parser.add_argument("--mnist", action="store_true", help="MNIST, fetched by `make data`, instead of digits")
     given = parser.parse_args()
-    attacks = [Backdoor(scale=scale, votes=votes) for scale in given.scales for votes in given.votes]
+    attacks = [
+        Backdoor(poisoned=given.poisoned, scale=scale, votes=votes) for scale in given.scales for votes in given.votes
+    ]
     headings = [f"scale {b.scale:g}, {b.votes}" for b in attacks]
     print(f"{'success / clean accuracy':32}{'no attack':>18}" + "".join(f"{h:>18}" for h in headings), flush=True)
     for name in given.methods:
