@@ -51,6 +51,11 @@ def approval(*families: str, **parameters: Any) -> dict[str, Any]:
     return {"name": "approval", "size": LEARNERS, **chosen, **parameters}
 
 
+COORDINATES = ("trimmed_mean", "median")
+"""Families that leave out, weight by weight, what only one learner changed: honest data don't move those of a trigger
+that they never wear.
+"""
+
 CLIPPED = approval(*ROBUST, max_norm=1.0)
 METHODS = {
     "federated averaging": Method({"name": "everyone"}),
@@ -60,6 +65,10 @@ METHODS = {
     "round robin, majority": Method({"name": "round_robin"}, {"name": "majority"}),
     "approval, majority": Method(approval(), {"name": "majority"}),
     "robust, majority": Method(approval(*ROBUST), {"name": "majority"}),
+    "coordinates, majority": Method(approval(*COORDINATES), {"name": "majority"}),
+    "coordinates, threshold .4": Method(approval(*COORDINATES), {"name": "threshold", "share": 0.4}),
+    "coordinates, score margin": Method(approval(*COORDINATES), {"name": "score_margin", "trim": 0.1}),
+    "coordinates, clipped, majority": Method(approval(*COORDINATES, max_norm=1.0), {"name": "majority"}),
     "robust, clipped, majority": Method(CLIPPED, {"name": "majority"}),
     "robust, clipped, per class": Method(CLIPPED, {"name": "per_class"}),
     "robust, clipped, threshold .4": Method(CLIPPED, {"name": "threshold", "share": 0.4}),
