@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from colearn_core.approval import Approval
 from colearn_core.components import KINDS
 from colearn_core.plugins import Plugins
 from colearn_core.rivals import FAMILIES
@@ -21,6 +22,16 @@ def test_no_component_is_forgotten() -> None:
     contracts = [value for name, value in globals().items() if name.startswith("Test")]
     offered = {(kind, name) for kind in KINDS for name in Plugins([]).components(kind)}
     assert {(c.kind, c.component) for c in contracts} == offered
+
+
+def test_no_family_of_approval_is_forgotten() -> None:
+    apart = {
+        family
+        for name, contract in globals().items()
+        if name.startswith("TestApproval") and name != "TestApprovalOfEveryFamily"
+        for family in contract.parameters.get("families", Approval().families)
+    }
+    assert apart == set(FAMILIES)
 
 
 class TestSoftmax(LearnerContract):
@@ -220,8 +231,18 @@ class TestEveryone(ProposalStrategyContract):
     component = "everyone"
 
 
+class TestEveryoneClipped(ProposalStrategyContract):
+    component = "everyone"
+    parameters = {"max_norm": 1.0, "max_change": 0.5}
+
+
 class TestLineSearch(ProposalStrategyContract):
     component = "line_search"
+
+
+class TestLineSearchClipped(ProposalStrategyContract):
+    component = "line_search"
+    parameters = {"steps": (1.0, 3.0), "max_norm": 2.0}
 
 
 class TestRandomProposer(ProposalStrategyContract):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from math import inf, nan
@@ -21,7 +21,16 @@ from colearn_core.hookspecs import hookimpl
 from colearn_core.learner import Learner, Proposal
 from colearn_core.metrics import metric
 from colearn_core.plugins import PluginInfo, Plugins
-from colearn_core.proposing import Committee, Everyone, LineSearch, ProposalStrategy, Random, RoundRobin
+from colearn_core.proposing import (
+    Candidate,
+    Combine,
+    Committee,
+    Everyone,
+    LineSearch,
+    ProposalStrategy,
+    Random,
+    RoundRobin,
+)
 from colearn_core.rounds import RoundRecord, Standing, assess, begin, play
 from colearn_core.scores import Part, Score, Scores
 from colearn_core.streams import Streams
@@ -174,6 +183,19 @@ def test_the_policy_and_the_strategy_decide() -> None:
 
 def test_the_mean_of_proposals_is_weighted_by_samples() -> None:
     assert at(one_round([Seeker(2, samples=30), Seeker(10, samples=10)], Everyone()).standing.weights) == 2
+
+
+class MeanOfItsOwn(Everyone):
+    """Written elsewhere, and merges for itself."""
+
+    def candidates(self, base: Weights, proposals: Mapping[int, Proposal], combine: Combine) -> list[Candidate]:
+        return [Candidate(vector(float(np.mean([at(p.weights) for p in proposals.values()]))), tuple(proposals), "own")]
+
+
+def test_proposals_are_clipped_before_any_strategy_gets_them() -> None:
+    learners = [Seeker(2), Seeker(2), Seeker(2), Proposing(lambda base: Proposal(vector(-1000), 5), 2)]
+    assert at(one_round(learners, MeanOfItsOwn(max_norm=1.0)).standing.weights) == (1 + 1 + 1 - 1) / 4
+    assert not one_round(learners, MeanOfItsOwn()).accepted
 
 
 def test_of_rival_candidates_the_most_approved_is_adopted() -> None:
@@ -651,7 +673,7 @@ def test_observers_are_told_of_the_start_once_of_each_round_and_of_the_end_of_a_
 
 def test_observers_are_told_of_the_end_of_an_interrupted_run(told: list[str]) -> None:
     learners: list[Learner] = [Seeker(4), Proposing(raising(KeyboardInterrupt()), 4)]
-    experiment(learners, plugins=observing()).run(5)
+    experiment(learners, proposals="round_robin", plugins=observing()).run(5)
     assert told == ["started with 2", "round 1", "finished after 1"]
 
 

@@ -180,7 +180,7 @@ class TestMargins:
     @pytest.mark.parametrize("runtime", ["fused", "loop"])
     def test_in_an_experiment_cost_what_is_new(self, asked: list[int], runtime: str) -> None:
         parties = learners(trees=2)
-        experiment = Experiment(parties, runtime=runtime, seed=1)
+        experiment = Experiment(parties, proposals="round_robin", runtime=runtime, seed=1)
         for _ in experiment.rounds(20):
             # A learner trains in every fourth round, and then catches up; votes see what's new and was adopted last.
             assert max(asked, default=0) <= 4 * 2
@@ -359,7 +359,7 @@ def tree_bytes(forest: Forest, tree: int) -> bytes:
 class TestLimits:
     def test_a_full_model_is_an_abstention_and_the_run_goes_on(self) -> None:
         parties = learners(trees=2, max_trees=5)
-        experiment = Experiment(parties, voting="majority", seed=2)
+        experiment = Experiment(parties, proposals="round_robin", voting="majority", seed=2)
         records = list(experiment.rounds(12))
         refusals = [r for record in records for r in record.refusals.values()]
         assert len(parties[0].forest(experiment.weights)) == 4
@@ -590,7 +590,7 @@ class TestExperiments:
         assert set(STRATEGIES) == set(Plugins([]).components("proposal_strategies"))
 
     def test_the_vote_gets_better(self) -> None:
-        experiment = Experiment(learners(private(classes())), seed=5)
+        experiment = Experiment(learners(private(classes())), proposals="round_robin", seed=5)
         before = experiment.standing.vote.mean()
         run = experiment.run(15)
         assert experiment.standing.vote.mean() < 0.8 * before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated
 
 from annotated_types import Ge, Gt
@@ -70,8 +71,8 @@ class Approval(Committee):
             raise ParameterError(f"families must be some of {', '.join(FAMILIES)}, not {', '.join(unknown) or 'none'}")
         if self.liars < 0:
             raise ParameterError(f"liars can't be negative: {self.liars}")
-        if not self.radius > 0:
-            raise ParameterError(f"radius must be positive, not {self.radius}")
+        if not 0 < self.radius < inf:
+            raise ParameterError(f"radius must be a positive number, not {self.radius}")
 
     @property
     def needs_reputations(self) -> bool:

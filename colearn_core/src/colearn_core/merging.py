@@ -99,7 +99,8 @@ def geometric_median(products: Floats, smoothing: float = 1e-6) -> Floats:
     learning", algorithm 2).
 
     They begin with the mean of the half that's closest together, not with that of all: from where a liar has drawn
-    the latter, the way back is long. The scale is the median distance from there.
+    the latter, the way back is long. The scale is the median distance from there; where that is nothing, more than
+    half are in one place, which then is the median.
 
     Shape ``(proposals,)``; they add up to 1.
     """
@@ -108,7 +109,9 @@ def geometric_median(products: Floats, smoothing: float = 1e-6) -> Floats:
         return np.full(len(products), 1 / len(products))
     shares = _central_half(products, usable)
     products = np.where(usable[:, None] & usable[None, :], products, 0)
-    nearest = smoothing * float(np.median(_distances_from(shares, products)[usable])) or 1.0
+    nearest = smoothing * float(np.median(_distances_from(shares, products)[usable]))
+    if not nearest:
+        return shares
     for _ in range(STEPS):
         pulls = usable / np.maximum(_distances_from(shares, products), nearest)
         before, shares = shares, pulls / pulls.sum()

@@ -26,6 +26,9 @@ LEAST = 0.05
 GOOD = -1.0
 """Chance alone gives one in six a lower reputation."""
 
+ROUNDING = 1e-9
+"""What is left of a correlation of 0; were it a weight, a single voter would speak for all."""
+
 
 @dataclass(frozen=True)
 class Reputations:
@@ -35,7 +38,7 @@ class Reputations:
     The evidence that a round gives on a learner is the approval of the plain means that it's in, less that of those
     that it isn't in. With ``e_t`` the evidence of its rounds, oldest first and each weighing ``MEMORY`` times as much
     as the next, its reputation is ``sum(e_t) / sqrt(DOUBT + sum(e_t ** 2))``: what a running t test of "it makes no
-    difference" goes by. A candidate without rivals is compared with what such candidates usually get.
+    difference" goes by. Where there's one plain mean only, it's compared with what such ones usually get.
 
     Votes of liars are in the record too. So each voter counts by how far it agrees with the others' votes of that
     round (the correlation, if positive): who votes against all others counts nothing.
@@ -45,7 +48,7 @@ class Reputations:
 
     Args:
         sums, squares: of the evidence on each learner; those beyond the end have none.
-        usual: the share of approvals that candidates without rivals usually get.
+        usual: the share of approvals that a plain mean usually gets where it's the only one.
     """
 
     sums: tuple[float, ...] = ()
@@ -56,8 +59,8 @@ class Reputations:
         """The reputations after a round. One in which all candidates were approved alike tells nothing."""
         plain = [c for c, label in enumerate(past.labels) if is_plain(label)]
         usual = self.usual
-        if len(past.authors) == 1:
-            evidence, usual = self._lone(past)
+        if len(plain) == 1:
+            evidence, usual = self._lone(past.authors[plain[0]], past.votes[:, plain[0]])
         else:
             evidence = _contrasts([past.authors[c] for c in plain], _approval(past.votes[:, plain]))
         sums, squares = (_padded(x, len(past.votes)) for x in (self.sums, self.squares))
@@ -81,21 +84,22 @@ class Reputations:
         odds = np.array([max(LEAST, exp(min(0.0, self.of(i)))) for i in range(learners)])
         return np.asarray(odds / odds.sum())
 
-    def _lone(self, past: PastRound) -> tuple[dict[int, float], float | None]:
-        """The evidence of a candidate without rivals, and what such ones usually get after it."""
-        cast = int((past.votes != ABSTAIN).sum())
+    def _lone(self, authors: tuple[int, ...], votes: NDArray[np.int8]) -> tuple[dict[int, float], float | None]:
+        """The evidence of a plain mean that has no rivals of its kind, and what such ones usually get after it."""
+        cast = int((votes != ABSTAIN).sum())
         if not cast:
             return {}, self.usual
-        found = float((past.votes == APPROVE).sum()) / cast
+        found = float((votes == APPROVE).sum()) / cast
         if self.usual is None:
             return {}, found
-        return dict.fromkeys(past.authors[0], found - self.usual), MEMORY * self.usual + (1 - MEMORY) * found
+        return dict.fromkeys(authors, found - self.usual), MEMORY * self.usual + (1 - MEMORY) * found
 
 
 def is_plain(label: str) -> bool:
     """Whether the candidate is a plain mean of its authors' proposals: how much of each of them a robust mean holds,
-    its authors' names don't tell."""
-    return label == "proposal" or label.split(" ")[0] == "mean"
+    its authors' names don't tell. What Krum chooses are plain means, and often the same as those without a learner,
+    which then aren't put to the vote again."""
+    return label.split(" ")[0] in ("mean", "proposal", "krum", "multi-krum")
 
 
 def _contrasts(authors: list[tuple[int, ...]], approval: Floats | None) -> dict[int, float]:
@@ -117,12 +121,16 @@ def _approval(votes: NDArray[np.int8]) -> Floats | None:
     Args:
         votes: shape ``(learners, candidates)``.
     """
-    shares = (votes.astype(np.float64) + 1) / 2
-    own = shares - shares.mean(axis=1, keepdims=True) if votes.size else shares
+    own = votes.astype(np.int64)
+    own = own.shape[1] * own - own.sum(axis=1, keepdims=True)  # whole numbers: rounding makes no agreement
     others = own.sum(axis=0) - own
-    scale = np.sqrt(np.einsum("vc,vc->v", own, own) * np.einsum("vc,vc->v", others, others))
-    weights = np.maximum(np.einsum("vc,vc->v", own, others), 0) / np.where(scale > 0, scale, 1)
-    return np.asarray(np.einsum("v,vc->c", weights, shares) / weights.sum()) if weights.any() else None
+    agreement = np.maximum((own * others).sum(axis=1), 0)
+    if not agreement.any():
+        return None
+    scale = np.sqrt((own**2).sum(axis=1)) * np.sqrt((others**2).sum(axis=1))
+    weights = agreement / np.maximum(scale, 1)
+    approval: Floats = (weights[:, None] * (votes + 1.0) / 2).sum(axis=0) / weights.sum()
+    return approval
 
 
 def _padded(values: tuple[float, ...], length: int) -> list[float]:
