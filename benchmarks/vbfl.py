@@ -15,14 +15,15 @@ Taken from the paper and from the command that its authors' repository (hanglear
 
 Assumed, or other than there:
 
-- a device trains one epoch for a proposal (300 steps; the command doesn't say how many epochs);
+- all 20 propose in ours, in fewer rounds: equal trainings of workers;
+- a device trains about one epoch for a proposal (300 steps; the command doesn't say how many);
 - a perceptron of 100 hidden neurons instead of their CNN, for the sake of a machine without a GPU;
 - their validators score on the test images, as far as we can tell from their code's default. That's done here too, in
   their favour: our learners vote on a tenth of their own images, of two or three classes, and see no others;
 - blocks, miners, stakes and connections that fail don't change what is learned, and are left out.
 
     python benchmarks/vbfl.py                                   # 100 rounds, 3 seeds: some hours on one core
-    python benchmarks/vbfl.py --seeds 1 --trainings 480 --malicious 3
+    python benchmarks/vbfl.py --seeds 1 --trainings 480 --malicious 3 --learning-rate 0.1
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ THRESHOLD = 0.08
 REPORTED = 0.87
 STEPS = 300
 
-MEANS = ("mean", "trusted", "multi_krum", "trimmed_mean")
-"""Merges of as many as possible: of learners with two classes each, a median of coordinates is nobody's model."""
+KRUM = {"name": "approval", "size": DEVICES, "families": ("multi_krum", "trusted", "trimmed_mean"), "liars": MALICIOUS}
+"""Everyone proposes, and noise is left out instead of cut to size: what little gets in stays in the weights."""
 
 BOLD: dict[str, Any] = {
     "name": "approval",
@@ -63,26 +64,10 @@ BOLD: dict[str, Any] = {
 }
 """Everyone proposes, so that no class is missing, and the vote says how far to go: the learning rate is small."""
 
-MEDIANS = ("trusted", "trimmed_mean", "multi_krum", "geometric_median", "median")
-
-
-def committee(*families: str, **parameters: Any) -> dict[str, Any]:
-    """As many propose as they have workers, and these merges are put to the vote of all."""
-    return {"name": "approval", "size": WORKERS, "families": families, "liars": MALICIOUS, **parameters}
-
-
-CLIPPED = committee(*MEANS, max_norm=1.0)
-KRUM = {"name": "approval", "size": DEVICES, "families": ("multi_krum", "trusted", "trimmed_mean"), "liars": MALICIOUS}
-"""Everyone proposes, and noise is left out instead of cut to size: what little gets in stays in the weights."""
-
 METHODS = {
     "approval(20), multi-Krum, score margin": Method(KRUM, {"name": "score_margin", "trim": 0.15}),
     "approval(20), multi-Krum, majority": Method(KRUM, {"name": "majority"}),
-    "approval(20), clipped, steps, score margin": Method(BOLD, {"name": "score_margin", "trim": 0.15}),
-    "approval(20), clipped, steps, majority": Method(BOLD, {"name": "majority"}),
-    "approval(12), clipped, score margin": Method(CLIPPED, {"name": "score_margin", "trim": 0.15}),
-    "approval(12), clipped, majority": Method(CLIPPED, {"name": "majority"}),
-    "approval(12), medians, majority": Method(committee(*MEDIANS), {"name": "majority"}),
+    "approval(20), clipped, score margin": Method(BOLD, {"name": "score_margin", "trim": 0.15}),
     "VBFL, rebuilt": Method({"name": "committee", "size": WORKERS}),
     "federated averaging": Method({"name": "committee", "size": WORKERS}),
 }
@@ -170,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trainings", type=int, default=1200, help="Of workers: 12 in each round")
-    parser.add_argument("--steps", type=int, default=STEPS, help="Of SGD for a proposal; 300 are an epoch")
+    parser.add_argument("--steps", type=int, default=STEPS, help="Of SGD for a proposal; 270 are an epoch")
     parser.add_argument("--learning-rate", type=float, default=0.01, help="Of all methods")
     parser.add_argument("--malicious", type=int, nargs="+", default=[0, MALICIOUS], help="How many of the 20 are")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
