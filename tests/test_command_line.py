@@ -248,7 +248,16 @@ def test_few_and_many_learners_run_to_the_end(learners: int, tmp_path: Path) -> 
 
 
 def test_a_stalled_run_says_what_helps(tmp_path: Path) -> None:
-    stuck = ["--set", "voting.min_improvement=99", "--rounds", "30", "--out", str(tmp_path)]
+    stuck = [
+        "--proposals",
+        "round_robin",
+        "--set",
+        "voting.min_improvement=99",
+        "--rounds",
+        "30",
+        "--out",
+        str(tmp_path),
+    ]
     assert "--proposals approval" in colearn("run", *QUICK, *stuck).output
 
 
