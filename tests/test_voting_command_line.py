@@ -10,6 +10,9 @@ from click.testing import CliRunner, Result
 
 from colearn_core.cli import main
 
+ALONE = ("--proposals", "round_robin")
+"""One candidate in a round."""
+
 
 def run(folder: Path, *arguments: str) -> Result:
     common = ("--data", "blobs", "--learners", "5", "--rounds", "3", "--out", str(folder))
@@ -17,18 +20,20 @@ def run(folder: Path, *arguments: str) -> Result:
 
 
 def test_the_epsilon_of_votes_is_told_before_and_after(tmp_path: Path) -> None:
-    result = run(tmp_path, "--learner", "softmax", "--voting", "randomised_response", "--set", "voting.epsilon=0.5")
+    result = run(
+        tmp_path, "--learner", "softmax", "--voting", "randomised_response", "--set", "voting.epsilon=0.5", *ALONE
+    )
     assert result.exit_code == 0, result.output
     assert "Note: each vote has an epsilon of 0.5, and they add up; abstentions aren't hidden." in result.output
     assert "Each learner's 3 votes have an epsilon of 1.5 together." in result.output
-    quiet = run(tmp_path, "--learner", "softmax", "--voting", "randomised_response", "--name", "json", "--json")
+    quiet = run(tmp_path, "--learner", "softmax", "--voting", "randomised_response", "--name", "json", "--json", *ALONE)
     assert json.loads(quiet.stdout)["votes"]["epsilon"] == 3
 
 
 def test_with_many_votes_the_smaller_bound_is_told_too(tmp_path: Path) -> None:
     told = run(
         tmp_path, "--learner", "softmax", "--voting", "randomised_response", "--set", "voting.epsilon=0.01",
-        "--rounds", "800",
+        "--rounds", "800", *ALONE,
     )  # fmt: skip
     assert "Each learner's 800 votes have an epsilon of 8 together, or of 1.4 with delta 1e-05." in told.output
 

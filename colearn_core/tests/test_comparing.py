@@ -115,7 +115,7 @@ def test_the_identity_is_what_decides_the_result() -> None:
     assert planned({}, voting={"name": "majority", "quorum": 0.5})[0].digest == run.digest  # the default
     others: list[dict[str, Any]] = [
         {"seed": 1}, {"rounds": 5}, {"learners": 6}, {"voting": "unanimous"}, {"runtime": "loop"},
-        {"rounds": None, "trainings": 4}, {"holdout": {"vote": 0.2}}, {"learner": {"name": "softmax", "steps": 3}},
+        {"rounds": None, "trainings": 20}, {"holdout": {"vote": 0.2}}, {"learner": {"name": "softmax", "steps": 3}},
     ]  # fmt: skip
     digests = {planned({}, **other)[0].digest for other in others}
     assert len(digests - {run.digest}) == len(others)

@@ -310,7 +310,7 @@ def test_adversaries_of_the_command_line_replace_those_of_the_file(tmp_path: Pat
 
 def test_an_attack_that_needs_company_is_told_where_it_has_none(tmp_path: Path) -> None:
     options = ("--adversaries", "mimic", "--adversaries", "sign_flip", "--adversaries", "min_max")
-    told = colearn(*QUICK[:-2], *options, "--out", tmp_path / "a").output
+    told = colearn(*QUICK[:-2], "--proposals", "random", *options, "--out", tmp_path / "a").output
     assert "Note: mimic, min_max: honest in a round in which nobody else proposes, as here in all." in told
     assert "nobody else proposes" not in colearn(*QUICK, *options, "--out", tmp_path / "b").output
 

@@ -126,7 +126,7 @@ def test_what_a_file_leaves_out_has_defaults() -> None:
     assert (read.name, read.seed, read.rounds, read.learners) == (None, 0, 50, 10)
     assert [read.split.name, read.proposals.name, read.voting.name, read.runtime.name] == [
         "iid",
-        "round_robin",
+        "approval",
         "majority",
         "fused",
     ]

@@ -115,7 +115,7 @@ def assert_same(read: History, memory: History) -> None:
 
 
 def test_the_ledger_has_an_opening_and_a_line_for_each_round(tmp_path: Path) -> None:
-    history = played(tmp_path)
+    history = played(tmp_path, proposals="round_robin")
     lines = lines_of(tmp_path)
     assert [line["round"] for line in lines] == list(range(ROUNDS + 1))
     assert lines[0]["colearn"] == 1

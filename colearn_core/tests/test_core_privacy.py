@@ -275,7 +275,7 @@ class Private(SoftmaxRegression):
 def experiment() -> Experiment:
     parts = partition(blobs(samples=90), Iid(), 3, Holdout(0.3, 0.2), Streams(0))
     learners = [Private(parts[0]), SoftmaxRegression(parts[1]), Private(parts[2], target=1.0)]
-    return Experiment(learners, plugins=Plugins(()), names=["Zoë", "Bo", "Cy"])
+    return Experiment(learners, proposals="round_robin", plugins=Plugins(()), names=["Zoë", "Bo", "Cy"])
 
 
 def test_a_learner_whose_budget_is_spent_goes_on_voting(experiment: Experiment) -> None:

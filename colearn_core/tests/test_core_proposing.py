@@ -204,9 +204,8 @@ def test_approval_offers_no_committee_twice_and_a_mean_of_just_its_authors(learn
         assert set(c.authors) <= learners
         assert c.authors == tuple(sorted(c.authors))
         assert c.weights["w"][0] == pytest.approx(np.mean([i * i for i in c.authors]))
-    assert [float(c.weights["w"][0]) for c in found if c.label == "median"] == (
-        [np.median([i * i for i in everyone])] if len(everyone) > 2 else []
-    )
+    if len(everyone) > 2:  # put to the vote once, whichever of its names it has
+        assert sum(float(c.weights["w"][0]) == np.median([i * i for i in everyone]) for c in found) == 1
 
 
 @UNHURRIED

@@ -289,7 +289,8 @@ def test_a_collective_of_which_nobody_tells_is_refused_before_its_first_round() 
 
 def test_those_who_tell_vote_for_those_who_do_not() -> None:
     learners = [Telling(lambda: told([1.0, 2.0])), Silent(), Telling(lambda: told([1.0, 2.0]))]
-    record = next(Experiment(learners, voting=PerClass(), plugins=Plugins([])).rounds(1))
+    experiment = Experiment(learners, proposals="round_robin", voting=PerClass(), plugins=Plugins([]))
+    record = next(experiment.rounds(1))
     assert record.votes[:, 0].tolist() == [0, 0, -1]
     assert record.abstentions == {1: "Silent gives no scores of single samples"}
 

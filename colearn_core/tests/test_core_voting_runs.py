@@ -64,7 +64,7 @@ def test_margins_of_a_policy_without_them_are_not_in_the_ledger(tmp_path: Path) 
 
 
 def test_the_author_of_a_lone_candidate_has_no_margin() -> None:
-    for record in experiment(ScoreMargin()).rounds(4):
+    for record in experiment(ScoreMargin(), proposals="round_robin").rounds(4):
         assert record.margins is not None
         (author,) = record.candidates[0].authors
         assert np.isnan(record.margins[author, 0])
