@@ -23,7 +23,8 @@ from typing import Any
 import measure  # noqa: F401 - first: it sets the number of threads
 import numpy as np
 from digits import PLUGINS
-from robustness import Method, Unseen
+from robustness import Method
+from unseen import Unseen
 
 from colearn_core.adversaries import Backdoor, attack_success
 from colearn_core.config import ExperimentConfig, Prepared, prepare

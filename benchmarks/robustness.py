@@ -23,20 +23,14 @@ from typing import Any
 import measure  # noqa: F401 - first: it sets the number of threads
 import numpy as np
 from digits import PLUGINS
+from unseen import Unseen
 
 from colearn_core.config import ExperimentConfig, prepare
-from colearn_core.voting import VotingPolicy
+from colearn_core.measured import Budget, play_measured
 
 LEARNERS = 10
 ROBUST = ["trusted", "mean", "median", "trimmed_mean", "leave_one_out", "halves"]
 """Families of candidates for when some may lie."""
-
-
-class Unseen(VotingPolicy):
-    """Adopts whatever any learner has an opinion on: the collective without a vote."""
-
-    def passes(self, approvals: int, cast: int) -> bool:
-        return True
 
 
 @dataclass(frozen=True)
@@ -113,7 +107,6 @@ class Job:
 class Outcome:
     accuracy: float
     honest: float
-    rounds: int
     accepted: int
     scorings: int
     megabytes: float
@@ -123,21 +116,13 @@ def play(job: Job) -> Outcome:
     prepared = prepare(job.config, PLUGINS)
     if METHODS[job.method].voting is None:
         prepared = replace(prepared, policy=Unseen())
-    experiment = prepared.experiment()
-    proposers = len(prepared.strategy.proposers(1, LEARNERS, experiment.streams))
-    run = experiment.run(job.trainings // proposers)
-    h = run.history
-    honest = [i for i in range(LEARNERS) if i not in prepared.adversaries]
-    scores, samples = h.test_scores[-1], h.test_samples
-    each = sum(array.nbytes for array in run.weights.values())
-    sent = (LEARNERS - 1) * (sum(h.trainings) * each + LEARNERS * sum(h.candidates))
+    found = play_measured(prepared, Budget(trainings=job.trainings)).outcome
     return Outcome(
-        float(np.average(scores, weights=samples)),
-        float(np.average(scores[honest], weights=samples[honest])),
-        len(h.round),
-        sum(h.accepted),
-        LEARNERS * sum(h.candidates),
-        sent / 1e6,
+        found["test"],
+        found.get("test_honest", found["test"]),
+        found["accepted"],
+        found["scorings"],
+        found["bytes"] / 1e6,
     )
 
 

@@ -16,7 +16,8 @@ from dataclasses import replace
 import numpy as np
 import tables
 from sklearn.metrics import average_precision_score, roc_auc_score
-from trees_parties import Array, Boosting, Stretches, Unseen, baselines, cut, divided, margins, random_rows
+from trees_parties import Array, Boosting, Stretches, baselines, cut, divided, margins, random_rows
+from unseen import Unseen
 
 from colearn_core.data import Dataset, Samples, Task
 from colearn_core.splitting import Iid, Splitter

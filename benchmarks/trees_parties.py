@@ -82,13 +82,6 @@ class Boosting:
         return self.iterations // self.each
 
 
-class Unseen(VotingPolicy):
-    """Adopts whatever any learner has an opinion on: the collective without a vote."""
-
-    def passes(self, approvals: int, cast: int) -> bool:
-        return True
-
-
 class Stretches(Splitter):
     """Consecutive stretches of the rows, one for each party: rows in order of time stay together."""
 

@@ -21,7 +21,8 @@ from functools import partial
 
 import numpy as np
 import tables
-from trees_parties import Array, Boosting, Unseen, baselines, cut, divided, margins, random_rows
+from trees_parties import Array, Boosting, baselines, cut, divided, margins, random_rows
+from unseen import Unseen
 
 from colearn_core.data import Dataset
 from colearn_core.splitting import Iid

@@ -38,7 +38,8 @@ import measure  # noqa: F401 - first: it sets the number of threads
 import numpy as np
 from backdoor import MNIST
 from digits import PLUGINS
-from robustness import Method, Unseen
+from robustness import Method
+from unseen import Unseen
 
 from colearn_core import Experiment
 from colearn_core.config import ExperimentConfig, Prepared, prepare

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_weights import vector, w
 
 from colearn_core.adversaries import (
     Adversary,
@@ -39,16 +40,6 @@ from colearn_core.streams import Streams
 from colearn_core.weights import Weights
 
 STREAMS = Streams(5)
-
-
-def vector(*values: float) -> Weights:
-    """Two arrays: what's trained, and a counter, which is no float."""
-    return Weights({"w": np.array(values), "steps": np.array([7])})
-
-
-def w(found: Proposal | Weights) -> list[float]:
-    values: list[float] = (found.weights if isinstance(found, Proposal) else found)["w"].tolist()
-    return values
 
 
 BASE = vector(1.0, 2.0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_weights import vector, w
 
 from colearn_core.adversaries import (
     Adversary,
@@ -34,15 +35,6 @@ from colearn_core.voting import Ballots
 from colearn_core.weights import Weights
 
 STREAMS = Streams(5)
-
-
-def vector(*values: float) -> Weights:
-    return Weights({"w": np.array(values), "steps": np.array([7])})
-
-
-def w(found: Proposal | Weights) -> list[float]:
-    values: list[float] = (found.weights if isinstance(found, Proposal) else found)["w"].tolist()
-    return values
 
 
 CANDIDATES = [Candidate(vector(1.0), authors, "") for authors in ((1,), (0, 2))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from math import inf
 from typing import Annotated, Literal, NamedTuple, Self, get_args
@@ -18,6 +17,7 @@ from .merging import change_length, shortened
 from .past import PastRound
 from .reputation import Reputations
 from .streams import Streams
+from .values import changed
 from .weights import Weights, interpolate
 
 Combine = Callable[[Sequence[Proposal]], Weights]
@@ -182,9 +182,7 @@ class Committee(Everyone):
     def after(self, past: PastRound) -> Self:
         if not self.needs_reputations:
             return self
-        later = copy(self)
-        object.__setattr__(later, "reputations", self.reputations.after(past))
-        return later
+        return changed(self, reputations=self.reputations.after(past))
 
     def proposers(self, round: int, learners: int, streams: Streams) -> Sequence[int]:
         size = min(self.size, learners)
