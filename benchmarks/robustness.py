@@ -31,6 +31,8 @@ from colearn_core.measured import Budget, play_measured
 LEARNERS = 10
 ROBUST = ["trusted", "mean", "median", "trimmed_mean", "leave_one_out", "halves"]
 """Families of candidates for when some may lie."""
+ALIGNED = ["aligned", "median", "trimmed_mean", "multi_krum"]
+THRESHOLD = {"name": "threshold", "share": 0.4}
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,13 @@ METHODS = {
     "everyone, majority": Method({"name": "everyone"}, {"name": "majority"}),
     "approval(5), majority": Method({"name": "approval"}, {"name": "majority"}),
     "approval, majority": Method({"name": "approval", "size": LEARNERS}, {"name": "majority"}),
+    "aligned, majority": Method(_all("aligned"), {"name": "majority"}),
+    "aligned, threshold .4": Method(_all("aligned"), THRESHOLD),
+    "aligned, clipped, threshold .4": Method(_all("aligned", max_norm=1.0), THRESHOLD),
+    "aligned+robust, threshold .4": Method(_all(*ALIGNED, liars=3), THRESHOLD),
+    "aligned+halves, threshold .4": Method(_all("aligned", "halves"), THRESHOLD),
     "robust, majority": Method(_all(*ROBUST, liars=3), {"name": "majority"}),
-    "robust, threshold .4": Method(_all(*ROBUST, liars=3), {"name": "threshold", "share": 0.4}),
+    "robust, threshold .4": Method(_all(*ROBUST, liars=3), THRESHOLD),
     "robust, reputation": Method(_all(*ROBUST, liars=3), {"name": "reputation"}),
     "robust, median improvement": Method(_all(*ROBUST, liars=3), {"name": "median_improvement"}),
     "robust, score margin": Method(_all(*ROBUST, liars=3), {"name": "score_margin", "trim": 0.3}),

@@ -282,6 +282,45 @@ class DrawsWhatItLearns(Banning):
         return replace(self, banned=(int(np.random.randint(len(past.votes))),))
 
 
+class ObservesWithNoise(Committee):
+    """Blurs what it tells of proposals, for privacy."""
+
+    def observe(self, base: Weights, proposals: Proposals) -> Mapping[int, float]:
+        return {i: random.random() for i in proposals}
+
+
+class ObservesWhoIsMissing(Everyone):
+    def observe(self, base: Weights, proposals: Proposals) -> Mapping[int, float]:
+        return {i: float(i in proposals) for i in range(max(proposals) + 2)}
+
+
+class ObservesNothingAsNaN(Committee):
+    """The distance to the other proposals, of which there may be none."""
+
+    def observe(self, base: Weights, proposals: Proposals) -> Mapping[int, float]:
+        ends = {i: p.weights["coef"] for i, p in proposals.items()}
+        return {
+            i: float(np.divide(sum(np.abs(end - other).sum() for other in ends.values()), len(ends) - 1))
+            for i, end in ends.items()
+        }
+
+
+class ObservesInNumpy(Committee):
+    def observe(self, base: Weights, proposals: Proposals) -> Mapping[int, float]:
+        return {i: np.abs(p.weights["coef"]).mean(dtype=np.float32) for i, p in proposals.items()}
+
+
+class WipesWhatItObserves(Committee):
+    """Takes the changes where the proposals were."""
+
+    def observe(self, base: Weights, proposals: Proposals) -> Mapping[int, float]:
+        for p in proposals.values():
+            coef = p.weights["coef"]
+            coef.flags.writeable = True
+            coef -= base["coef"]
+        return {}
+
+
 class MarksTheRecord(Committee):
     """Doesn't count those who voted for themselves, and strikes them from the record."""
 
@@ -415,6 +454,11 @@ MUTANTS = [
     _mutant(LearnsInPlace, "learns in place: an earlier strategy changes"),
     _mutant(LearnsFromWhatItSaw, "learns from proposals, which the record doesn't hold"),
     _mutant(DrawsWhatItLearns, "draws what it learns of a round"),
+    _mutant(ObservesWithNoise, "what it records of proposals is drawn anew by everyone"),
+    _mutant(ObservesWhoIsMissing, "records something of learners that proposed nothing"),
+    _mutant(ObservesNothingAsNaN, "records NaN of a lone proposal"),
+    _mutant(ObservesInNumpy, "records numbers that JSON can't hold"),
+    _mutant(WipesWhatItObserves, "writes into the proposals that it observes"),
     _mutant(MarksTheRecord, "strikes votes from the record"),
     _mutant(TripsOverAnEmptyRound, "a round without candidates ends the run"),
     _mutant(ForgetsToReturn, "learning from a rejection gives no strategy"),

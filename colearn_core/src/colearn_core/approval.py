@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
-from typing import Annotated
+from typing import Annotated, Self
 
 from annotated_types import Ge, Gt
 
-from .errors import ParameterError
+from .alignment import Alignments, observed
+from .errors import ParameterError, WeightsError
 from .learner import Proposal
+from .merging import inner_products
+from .past import PastRound
 from .proposing import Candidate, Combine, Committee, check_steps
 from .rivals import FAMILIES, Rivals
+from .values import changed
 from .weights import Weights
 
 
@@ -41,8 +45,11 @@ class Approval(Committee):
     - ``steps`` gives one for each of ``steps``, going so far towards the mean: where the mean goes too far or
       not far enough;
     - ``single`` gives n, each proposal alone: when nearly all lie, or when learners' data are alike;
+    - ``aligned`` gives 1, the mean of those whose changes went along with the others', see
+      :class:`~colearn_core.alignment.Alignments`; to begin with, of all: against learners that pull the other way,
+      also where data differ much, and nothing is lost while there are none;
     - ``trusted`` gives 1, the mean of those of good reputation, unless all are: after some rounds, against the same
-      liars at little cost. A claim of samples counts for at most three times the median claim.
+      liars at little cost. Here and in ``aligned`` a claim of samples counts for at most three times the median claim.
 
     Whoever claims many samples weighs much in ``mean``, ``leave_one_out``, ``halves`` and ``steps``; in the robust
     means each proposal counts alike. These need three proposals, and models with coordinates: trees have none, and
@@ -62,6 +69,7 @@ class Approval(Committee):
     liars: Annotated[int, Ge(0), "Liars to expect among the proposers, for trimmed_mean, krum and multi_krum"] = 1
     radius: Annotated[float, Gt(0), "How far one may pull in centred_clipping, in median norms of the changes"] = 1.0
     steps: Annotated[tuple[float, ...], "How far towards the mean to go in steps; 1 is the mean itself"] = (0.5, 2.0)
+    alignments: Alignments = field(default=Alignments(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,7 +86,20 @@ class Approval(Committee):
     def needs_reputations(self) -> bool:
         return super().needs_reputations or "trusted" in self.families
 
+    def after(self, past: PastRound) -> Self:
+        return changed(super().after(past), alignments=self.alignments.after(past))
+
+    def observe(self, base: Weights, proposals: Mapping[int, Proposal]) -> Mapping[int, float]:
+        """How far each change goes along with the others, where candidates are made by that."""
+        if "aligned" not in self.families:
+            return {}
+        try:
+            return observed(proposals, inner_products(base, [p.weights for p in proposals.values()]))
+        except WeightsError:  # models without coordinates go nowhere
+            return {}
+
     def candidates(self, base: Weights, proposals: Mapping[int, Proposal], combine: Combine) -> list[Candidate]:
         trusted = tuple(i for i in proposals if self.reputations.good(i))
-        rivals = Rivals(base, proposals, combine, self.liars, self.radius, self.steps, trusted)
+        aligned = tuple(i for i in proposals if self.alignments.good(i))
+        rivals = Rivals(base, proposals, combine, self.liars, self.radius, self.steps, trusted, aligned)
         return rivals.candidates(self.families)

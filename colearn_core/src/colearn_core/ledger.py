@@ -109,7 +109,7 @@ class FileLedger(Ledger):
         standing = record.standing
         if record.accepted:
             self._keep(standing.weights, record.round)
-        line = {
+        line: dict[str, Any] = {
             "round": record.round,
             "proposers": list(record.proposers),
             "refusals": _by_number(record.refusals),
@@ -124,6 +124,7 @@ class FileLedger(Ledger):
                 }
                 for c, candidate in enumerate(record.candidates)
             ],
+            **({"observed": _by_number(record.observed)} if record.observed else {}),
             "abstentions": _by_number(record.abstentions),
             "leader": record.decision.leader,
             "accepted": record.accepted,
@@ -300,5 +301,5 @@ def _spent(line: Mapping[str, Any]) -> dict[int, Spent]:
     }
 
 
-def _by_number(reasons: Mapping[int, str]) -> dict[str, str]:
-    return {str(i): reasons[i] for i in sorted(reasons)}
+def _by_number(found: Mapping[int, Any]) -> dict[str, Any]:
+    return {str(i): found[i] for i in sorted(found)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ class PastRound(NamedTuple):
         votes: values of :class:`~colearn_core.voting.Vote`, shape ``(learners, candidates)``.
         leader: the leading candidate; None without candidates.
         accepted: whether it was adopted.
+        observed: a number about each proposal, by its author; what
+            :meth:`~colearn_core.proposing.ProposalStrategy.observe` gave.
     """
 
     round: int
@@ -28,3 +31,4 @@ class PastRound(NamedTuple):
     votes: NDArray[np.int8]
     leader: int | None
     accepted: bool
+    observed: Mapping[int, float] = {}

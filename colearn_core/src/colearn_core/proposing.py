@@ -94,6 +94,12 @@ class ProposalStrategy(ABC):
             for i, p in proposals.items()
         }
 
+    def observe(self, base: Weights, proposals: Mapping[int, Proposal]) -> Mapping[int, float]:
+        """A number about each proposal, by its author, that goes into the public record, for :meth:`after` to learn
+        from; by default nothing is recorded. Finite numbers only; draws no randomness.
+        """
+        return {}
+
     @abstractmethod
     def candidates(self, base: Weights, proposals: Mapping[int, Proposal], combine: Combine) -> list[Candidate]:
         """What the proposals, at least one, give to vote on; of equally approved ones the first wins."""

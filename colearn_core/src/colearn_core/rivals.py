@@ -16,7 +16,7 @@ from .proposing import Candidate, Combine, stepped
 from .weights import Weights, median, trimmed_mean
 
 MOST_CLAIMED = 3.0
-"""Among the trusted a claim of samples counts for at most so many times the median claim."""
+"""Among the trusted, and the aligned, a claim of samples counts for at most so many times the median claim."""
 
 FEWEST = 3
 """Of two proposals nobody can tell which one is far off."""
@@ -33,6 +33,7 @@ class Rivals:
         radius: how far one proposal may pull, in median norms of the changes.
         steps: how far to go towards the mean.
         trusted: the authors of good reputation.
+        aligned: the authors that went along with the others.
     """
 
     base: Weights
@@ -42,6 +43,7 @@ class Rivals:
     radius: float
     steps: tuple[float, ...]
     trusted: Authors
+    aligned: Authors
     _means: dict[Authors, Weights] = field(default_factory=dict)
 
     def candidates(self, families: Iterable[str]) -> list[Candidate]:
@@ -84,6 +86,14 @@ class Rivals:
         if authors not in self._means:
             self._means[authors] = self.combine([self.proposals[i] for i in authors])
         return Candidate(self._means[authors], authors, label)
+
+    def capped(self, authors: Authors, label: str) -> Candidate:
+        """Like :meth:`merged`, but no claim of samples counts for much more than the others."""
+        some = [self.proposals[i] for i in authors]
+        most = MOST_CLAIMED * float(np.median([p.samples for p in some]))
+        if len(some) == 1 or all(p.samples <= most for p in some):
+            return self.merged(authors, label)
+        return Candidate(self.combine([p._replace(samples=min(p.samples, most)) for p in some]), authors, label)
 
     def by_shares(self, shares: Callable[[Floats], Floats], label: str) -> Candidate:
         """The base and shares of all changes, as they follow from the inner products."""
@@ -178,16 +188,13 @@ def _single(rivals: Rivals) -> Makers:
 
 
 def _trusted(rivals: Rivals) -> Makers:
-    def make() -> Candidate:
-        some = [rivals.proposals[i] for i in rivals.trusted]
-        most = MOST_CLAIMED * float(np.median([p.samples for p in some]))
-        if len(some) == 1 or all(p.samples <= most for p in some):
-            return rivals.merged(rivals.trusted, "mean of the trusted")
-        capped = [p._replace(samples=min(p.samples, most)) for p in some]
-        return Candidate(rivals.combine(capped), rivals.trusted, "mean of the trusted")
-
     if 0 < len(rivals.trusted) < len(rivals.everyone):
-        yield make
+        yield lambda: rivals.capped(rivals.trusted, "mean of the trusted")
+
+
+def _aligned(rivals: Rivals) -> Makers:
+    if rivals.aligned:
+        yield lambda: rivals.capped(rivals.aligned, "mean of the aligned")
 
 
 def _maker(rivals: Rivals, authors: Authors, label: str) -> Callable[[], Candidate]:
@@ -206,6 +213,7 @@ FAMILIES: Mapping[str, Callable[[Rivals], Makers]] = {
     "halves": _halves,
     "steps": _steps,
     "single": _single,
+    "aligned": _aligned,
     "trusted": _trusted,
 }
 """What each family makes, one function for each candidate; each raises WeightsError where such a model has none."""

@@ -50,6 +50,7 @@ class RoundRecord(NamedTuple):
         candidates: what was put to the vote.
         votes: values of :class:`~colearn_core.voting.Vote`, shape ``(learners, candidates)``.
         margins: how much better they find the candidates, of the same shape; None unless the policy asks for it.
+        observed: a number about each proposal, by its author; empty unless the strategy goes by such.
         scores: the learners' vote scores of the candidates, of the same shape.
         abstentions: who couldn't score, and why, where it gave a reason.
         decision: the outcome.
@@ -68,6 +69,7 @@ class RoundRecord(NamedTuple):
     standing: Standing
     seconds: dict[str, float]
     margins: NDArray[np.float32] | None = None
+    observed: Mapping[int, float] = {}
 
     @property
     def accepted(self) -> bool:
@@ -84,6 +86,7 @@ class RoundRecord(NamedTuple):
             self.votes,
             self.decision.leader,
             self.accepted,
+            self.observed,
         )
 
     def __str__(self) -> str:
@@ -132,6 +135,7 @@ def play(
     proposers = strategy.proposers(round, len(cohort), streams)
     proposed = cohort.propose(proposers, base, round, streams)
     candidates = _candidates(base, proposed, cohort, strategy)
+    observed = strategy.observe(base, proposed.proposals)
     proposed_at = perf_counter()
 
     scores = _voted(cohort, [c.weights for c in candidates], policy.looks_closer)
@@ -156,6 +160,7 @@ def play(
         ),
         votes=ballots.votes,
         margins=ballots.margins,
+        observed=observed,
         scores=scores.values,
         abstentions=dict(scores.reasons),
         decision=decision,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -212,6 +213,30 @@ def what_it_learns_is_public(subject: Subject) -> None:
     )
 
 
+def what_it_observes_can_be_recorded(subject: Subject) -> None:
+    """What a strategy observes of proposals goes into the ledger, as a number by author, and whoever checks it later
+    must observe the same of the same proposals.
+    """
+    used = _strategy(subject)
+    for proposals in _calls(used):
+        base = _base()
+        before = [bits(base), *(bits(p.weights) for p in proposals.values())]
+        found = []
+        for attempt, strategy in enumerate((used, used, _strategy(subject))):
+            with global_generators(attempt) as untouched:
+                found.append(strategy.observe(base, dict(proposals)))
+                require(untouched(), "observe() touches a global random generator")
+        require(
+            found[0] == found[1] == found[2], f"of the proposals of {tuple(proposals)} it observes now this, now that"
+        )
+        require([bits(base), *(bits(p.weights) for p in proposals.values())] == before, "observe() changes weights")
+        require(isinstance(found[0], Mapping), f"observe() gives {found[0]!r}, which is no mapping")
+        outsiders = [i for i in found[0] if i not in proposals]
+        require(not outsiders, f"it observes something of {outsiders} in {told}")
+        odd = {i: value for i, value in found[0].items() if type(value) is not float or not isfinite(value)}
+        require(not odd, f"what it observes are no finite Python floats, which a ledger could hold: {odd}")
+
+
 def nobody_is_shut_out_for_ever(subject: Subject) -> None:
     """A learner whose proposals were all voted down may have had bad luck, or mended: it must be asked now and then,
     and what it proposes be put to the vote if there's nothing else.
@@ -277,6 +302,7 @@ def _past(strategy: ProposalStrategy, round: int) -> PastRound:
         votes.astype(np.int8),
         leader,
         leader is not None and 2 * int(approvals[leader]) > LEARNERS,
+        strategy.observe(_base(), proposals) if proposals else {},
     )
 
 
