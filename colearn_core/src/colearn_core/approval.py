@@ -87,7 +87,8 @@ class Approval(Committee):
         return super().needs_reputations or "trusted" in self.families
 
     def after(self, past: PastRound) -> Self:
-        return changed(super().after(past), alignments=self.alignments.after(past))
+        later = super().after(past)
+        return changed(later, alignments=self.alignments.after(past)) if past.observed else later
 
     def observe(self, base: Weights, proposals: Mapping[int, Proposal]) -> Mapping[int, float]:
         """How far each change goes along with the others, where candidates are made by that."""

@@ -226,9 +226,8 @@ def what_it_observes_can_be_recorded(subject: Subject) -> None:
             with global_generators(attempt) as untouched:
                 found.append(strategy.observe(base, dict(proposals)))
                 require(untouched(), "observe() touches a global random generator")
-        require(
-            found[0] == found[1] == found[2], f"of the proposals of {tuple(proposals)} it observes now this, now that"
-        )
+        told = f"the proposals of {tuple(proposals)}"
+        require(found[0] == found[1] == found[2], f"of {told} it observes now this, now that")
         require([bits(base), *(bits(p.weights) for p in proposals.values())] == before, "observe() changes weights")
         require(isinstance(found[0], Mapping), f"observe() gives {found[0]!r}, which is no mapping")
         outsiders = [i for i in found[0] if i not in proposals]
