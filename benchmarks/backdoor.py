@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import measure  # noqa: F401 - first: it sets the number of threads
 import numpy as np
 from digits import PLUGINS
+from mnist import SMALL_NETWORKS
 from robustness import Method
 from unseen import Unseen
 
@@ -31,17 +31,6 @@ from colearn_core.config import ExperimentConfig, Prepared, prepare
 
 LEARNERS = 10
 ALPHA = 0.5
-MNIST = Path(__file__).parents[1] / "data" / "mnist"
-DIGITS = {"data": "digits", "learner": "sklearn.mlp_classifier"}
-IMAGES = {
-    "data": {
-        "name": "torch.idx",
-        "images": str(MNIST / "train-images-idx3-ubyte"),
-        "labels": str(MNIST / "train-labels-idx1-ubyte"),
-    },
-    "learner": {"name": "torch.mlp", "hidden": [100], "steps": 50, "batch_size": 32},
-}
-
 ROBUST = ("trusted", "trimmed_mean", "median", "leave_one_out", "halves")
 """Families of candidates that can do without the attacker, and not the mean of all."""
 
@@ -87,7 +76,7 @@ class Outcome:
 def prepared_for(method: Method, seed: int, mnist: bool, backdoor: Backdoor, attacked: bool) -> Prepared:
     """An experiment in which the learner that plays the attacker is drawn by the seed, or isn't one."""
     values: dict[str, Any] = {
-        **(IMAGES if mnist else DIGITS),
+        **SMALL_NETWORKS["mnist" if mnist else "digits"],
         "learners": LEARNERS,
         "split": {"name": "dirichlet", "alpha": ALPHA},
         "proposals": method.proposals,

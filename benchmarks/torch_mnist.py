@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import measure  # noqa: F401 - first: it sets the number of threads
 import torch
+from mnist import MNIST, idx
 from torch import Tensor, nn
 
 from colearn_core import Experiment, Plugins
 from colearn_core.config import ExperimentConfig, prepare
 from colearn_core.rounds import assess
 
-MNIST = Path(__file__).parents[1] / "data" / "mnist"
 LEARNERS, ROUNDS = 5, 40
 ONE_PARTY = {1.2: 0.9463, 3.0: 0.9678, 7.0: 0.9709}
 PLAIN = {"name": "torch.mlp", "hidden": [100], "steps": 50, "batch_size": 32}
@@ -63,11 +62,7 @@ def private(epsilon: float) -> dict[str, Any]:
 
 def on_mnist(learner: dict[str, Any], proposals: str) -> Experiment:
     values = {
-        "data": {
-            "name": "torch.idx",
-            "images": str(MNIST / "train-images-idx3-ubyte"),
-            "labels": str(MNIST / "train-labels-idx1-ubyte"),
-        },
+        "data": idx("train"),
         "learner": learner,
         "learners": LEARNERS,
         "holdout": {"vote": 0.1, "test": 0.1},

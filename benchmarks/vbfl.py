@@ -36,8 +36,8 @@ from typing import Any
 
 import measure  # noqa: F401 - first: it sets the number of threads
 import numpy as np
-from backdoor import MNIST
 from digits import PLUGINS
+from mnist import files, idx
 from robustness import Method
 from unseen import Unseen
 
@@ -76,7 +76,7 @@ METHODS = {
 
 def prepared_for(method: Method, seed: int, malicious: int, steps: int, learning_rate: float) -> Prepared:
     values: dict[str, Any] = {
-        "data": _idx("train"),
+        "data": idx("train"),
         "learner": {
             "name": "torch.mlp",
             "hidden": [100],
@@ -140,16 +140,8 @@ def _judge(prepared: Prepared) -> Learner:
 
 @cache
 def _test_images() -> Samples:
-    samples: Samples = PLUGINS.component("datasets", "torch.idx").load()(**_files("t10k")).samples
+    samples: Samples = PLUGINS.component("datasets", "torch.idx").load()(**files("t10k")).samples
     return samples
-
-
-def _files(part: str) -> dict[str, str]:
-    return {"images": str(MNIST / f"{part}-images-idx3-ubyte"), "labels": str(MNIST / f"{part}-labels-idx1-ubyte")}
-
-
-def _idx(part: str) -> dict[str, str]:
-    return {"name": "torch.idx", **_files(part)}
 
 
 def main() -> None:
