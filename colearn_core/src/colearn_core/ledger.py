@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,12 @@ from .rounds import RoundRecord, Standing
 from .voting import Vote
 from .weights import Weights
 
-FORMAT = 1
+FORMAT = 2
 LETTERS = {Vote.APPROVE: "A", Vote.REJECT: "R", Vote.ABSTAIN: "."}
 VOTES = {letter: vote for vote, letter in LETTERS.items()}
 ASIDE = "aside"
-"""The one field that the hash leaves out: what may differ between two runs of one experiment."""
+"""The one field that the hash leaves out: what may differ between two runs of one experiment. Its last entry is the
+line's seal, see :class:`Sealed`."""
 
 
 class Ledger(ABC):
@@ -78,6 +79,7 @@ class FileLedger(Ledger):
         self.folder = Path(folder)
         self.path = self.folder / "ledger.jsonl"
         self._previous = ""
+        self._seal = ""
         self._privacy: Mapping[int, Spent] = {}
         if self.path.exists():
             raise LedgerError(f"{self.path} exists; a ledger is never overwritten")
@@ -172,9 +174,8 @@ class FileLedger(Ledger):
 
     def _write(self, line: dict[str, Any], aside: Mapping[str, Any]) -> None:
         line["previous"] = self._previous
-        line["hash"] = line_hash(line)
         line[ASIDE] = dict(aside)
-        data = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        data, found, seal = Sealed.of(line, self._seal)
         end = self._file.tell()
         try:
             written = self._file.write(data)
@@ -184,7 +185,7 @@ class FileLedger(Ledger):
             self._file.truncate(end)
             self._file.seek(end)
             raise self._failure(self.path, error, line["round"]) from error
-        self._previous = line["hash"]
+        self._previous, self._seal = found, seal
 
     def _failure(self, path: Path, error: OSError, round: int) -> LedgerError:
         safe = f"The ledger is whole up to round {round - 1}." if round else "Nothing has been recorded yet."
@@ -224,7 +225,7 @@ class LedgerFile:
         )
         history.vote_scores.append(_array(first["scores"]["vote"]))
         history.test_scores.append(_array(first["scores"]["test"]))
-        history.privacy.append(_spent(first))
+        history.privacy.append(self.spent(first))
         for line in self.rounds:
             label, authors, votes, adopted = "", (), None, None
             if line["leader"] is not None:
@@ -233,17 +234,80 @@ class LedgerFile:
                 votes = np.array([VOTES[letter] for letter in leader["votes"]], dtype=np.int8)
                 if line["accepted"]:
                     adopted = _array(leader["scores"]), _array(line["test"])
-            privacy = {**history.privacy[-1], **_spent(line)}
+            privacy = {**history.privacy[-1], **self.spent(line)}
             asked, rivals = tuple(line["proposers"]), len(line["candidates"])
             history.add_row(line["round"], asked, label, authors, votes, adopted, privacy, rivals)
         return history
 
+    @staticmethod
+    def spent(line: Mapping[str, Any]) -> dict[int, Spent]:
+        """What the learners that spent something since the line before have spent so far."""
+        return {
+            int(i): Spent(**{**spent, "mechanisms": tuple(SampledGaussian(*m) for m in spent["mechanisms"])})
+            for i, spent in line.get("privacy", {}).items()
+        }
+
+
+class Sealed(NamedTuple):
+    """A line as it's written.
+
+    Attributes:
+        data: its bytes.
+        hash: the SHA-256, in hex, of what it says, as JSON, without its own hash and what it puts aside.
+        seal: the SHA-256, in hex, of the seal of the line before and of every byte of this one before its own seal.
+            Equal runs have equal hashes, but not equal seals: these cover times as well.
+    """
+
+    data: bytes
+    hash: str
+    seal: str
+
+    @staticmethod
+    def of(line: Mapping[str, Any], previous: str) -> Sealed:
+        """The line after one with that seal. A hash that it holds already isn't looked at."""
+        said = _said(line)
+        found = _sha256(said)
+        aside = json.dumps({**line[ASIDE], "seal": ""}, separators=(",", ":"), allow_nan=False)
+        body = said[:-1] + _before_aside(found) + aside[1 : -len(_AFTER_SEAL)].encode()
+        seal = _sha256(previous.encode() + body)
+        return Sealed(body + seal.encode() + _AFTER_SEAL + b"}\n", found, seal)
+
+    @staticmethod
+    def check(raw: bytes, line: Mapping[str, Any], previous: str, where: str) -> str:
+        """The seal of a line that was read.
+
+        Raises:
+            LedgerError: its hash or its seal isn't that of its bytes.
+        """
+        said, found, _ = raw.partition(_before_aside(str(line["hash"])))
+        if not found or _sha256(said + b"}") != line["hash"]:
+            raise LedgerError(f"{where} has been altered: its hash doesn't match what it says")
+        end = len(_AFTER_SEAL) + len(b"}\n")
+        body, seal = raw[: -64 - end], raw[-64 - end : -end].decode("ascii", "replace")
+        if raw[-end:] != _AFTER_SEAL + b"}\n" or _sha256(previous.encode() + body) != seal:
+            raise LedgerError(f"{where} has been altered in what it puts aside: its seal doesn't match")
+        return seal
+
+
+_AFTER_SEAL = b'"}'
+
+
+def _before_aside(found: str) -> bytes:
+    return f',"hash":"{found}","{ASIDE}":{{'.encode()
+
+
+def _said(line: Mapping[str, Any]) -> bytes:
+    said = {key: value for key, value in line.items() if key not in ("hash", ASIDE)}
+    return json.dumps(said, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
 
 def line_hash(line: Mapping[str, Any]) -> str:
-    """SHA-256, in hex, of a line as canonical JSON without its own hash and what it puts aside."""
-    hashed = {key: value for key, value in line.items() if key not in ("hash", ASIDE)}
-    text = json.dumps(hashed, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """The hash of a line, see :class:`Sealed`."""
+    return _sha256(_said(line))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -262,7 +326,7 @@ def _checked_lines(path: Path) -> Iterator[dict[str, Any]]:
         text = path.read_bytes()
     except OSError as error:
         raise LedgerError(f"can't read the ledger {path}: {error.strerror}") from error
-    previous = ""
+    previous = seal = ""
     for number, raw in enumerate(text.splitlines(keepends=True), start=1):
         where = f"{path}, line {number}"
         if not raw.endswith(b"\n"):
@@ -279,8 +343,7 @@ def _checked_lines(path: Path) -> Iterator[dict[str, Any]]:
             raise LedgerError(f"{where} holds round {line.get('round')}, expected {number - 1}")
         if line.get("previous") != previous:
             raise LedgerError(f"{where} doesn't follow the line before: its 'previous' is not that line's hash")
-        if line["hash"] != line_hash(line):
-            raise LedgerError(f"{where} has been altered: its hash doesn't match what it says")
+        seal = Sealed.check(raw, line, seal, where)
         previous = line["hash"]
         yield line
 
@@ -292,13 +355,6 @@ def _numbers(values: NDArray[np.float32]) -> list[float | None]:
 
 def _array(numbers: list[float | None]) -> NDArray[np.float32]:
     return np.array([np.nan if v is None else v for v in numbers], dtype=np.float32)
-
-
-def _spent(line: Mapping[str, Any]) -> dict[int, Spent]:
-    return {
-        int(i): Spent(**{**spent, "mechanisms": tuple(SampledGaussian(*m) for m in spent["mechanisms"])})
-        for i, spent in line.get("privacy", {}).items()
-    }
 
 
 def _by_number(found: Mapping[int, Any]) -> dict[str, Any]:

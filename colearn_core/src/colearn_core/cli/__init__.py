@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "check:check",
     "split": "split:split",
     "plot": "plot:plot",
+    "verify": "verify:verify",
     "completion": "completion:completion",
 }
 

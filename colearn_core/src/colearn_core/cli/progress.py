@@ -70,6 +70,12 @@ class Watch:
             yield lambda: progress.advance(task)
 
     @contextmanager
+    def lines(self, unit: str, total: int) -> Iterator[Callable[[], None]]:
+        """A progress bar over the lines of a ledger."""
+        with self._progress(unit, total, "") as (progress, task):
+            yield lambda: progress.advance(task)
+
+    @contextmanager
     def runs(self, total: int) -> Iterator[Callable[[str, str | None], None]]:
         """A progress bar over the runs of a comparison, or a line now and then; failures are told at once.
 
