@@ -170,6 +170,9 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "no digest": (lambda lines: lines[4]["candidates"][0].update(digest=None), "round 4, candidates.0.digest"),
     "test scores": (lambda lines: lines[1].pop("test"), "round 1, test"),
     "initial scores": (lambda lines: lines[0]["scores"]["vote"].__setitem__(0, 0.001), "round 1, "),
+    "no candidates": (lambda lines: lines[2].pop("candidates"), "round 2, form: this is no record of a round"),
+    "votes by number": (lambda lines: lines[2]["candidates"][0].update(votes=[1] * 5), "round 2, form"),
+    "no samples": (lambda lines: lines[0].pop("samples"), "the opening line, form"),
     "streams": (lambda lines: lines[0].update(streams="other"), "the opening line, streams"),
     "seed": (lambda lines: lines[0].update(seed=4), "the opening line, seed"),
 }
