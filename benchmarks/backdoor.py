@@ -55,6 +55,7 @@ METHODS = {
     "round robin, majority": Method({"name": "round_robin"}, {"name": "majority"}),
     "approval, majority": Method(approval(), {"name": "majority"}),
     "robust, majority": Method(approval(*ROBUST), {"name": "majority"}),
+    "aligned, clipped, threshold .4": Method(approval("aligned", max_norm=2.0), {"name": "threshold", "share": 0.4}),
     "coordinates, majority": Method(approval(*COORDINATES), {"name": "majority"}),
     "coordinates, threshold .4": Method(approval(*COORDINATES), {"name": "threshold", "share": 0.4}),
     "coordinates, score margin": Method(approval(*COORDINATES), {"name": "score_margin", "trim": 0.1}),
