@@ -208,6 +208,11 @@ class TestApprovalByPoints(ProposalStrategyContract):
     parameters = {"families": ("geometric_median", "centred_clipping"), "size": 6, "radius": 0.5, "max_norm": 1.0}
 
 
+class TestApprovalOfTheAligned(ProposalStrategyContract):
+    component = "approval"
+    parameters = {"families": ("aligned",), "size": 5, "max_norm": 2.0}
+
+
 class TestApprovalOfTheTrusted(ProposalStrategyContract):
     component = "approval"
     parameters = {"families": ("trusted", "single", "steps"), "steps": (0.3, 1.5), "size": 4}
