@@ -140,7 +140,7 @@ def play(
 
     scores = _voted(cohort, [c.weights for c in candidates], policy.looks_closer)
     ballots = policy.ballots(standing.vote, scores, round, streams)
-    ballots = _without_own_vote(cohort.cast(ballots, candidates, round, streams), candidates)
+    ballots = without_own_vote(cohort.cast(ballots, candidates, round, streams), [c.authors for c in candidates])
     decision = policy.decide(ballots)
     voted_at = perf_counter()
 
@@ -186,10 +186,14 @@ def _voted(cohort: Cohort, weights: Sequence[Weights], each: bool) -> Scores:
     return cohort.test_samples(weights) if each else cohort.test(weights, "vote")
 
 
-def _without_own_vote(ballots: Ballots, candidates: Sequence[Candidate]) -> Ballots:
-    """The author of a lone candidate doesn't vote on it, unless there's nobody else."""
-    if len(candidates) == 1 and len(candidates[0].authors) == 1 and len(ballots.votes) > 1:
-        author = candidates[0].authors[0]
+def without_own_vote(ballots: Ballots, authors: Sequence[Sequence[int]]) -> Ballots:
+    """The author of a lone candidate doesn't vote on it, unless there's nobody else.
+
+    Args:
+        authors: of each candidate.
+    """
+    if len(authors) == 1 and len(authors[0]) == 1 and len(ballots.votes) > 1:
+        author = authors[0][0]
         ballots.votes[author, 0] = ABSTAIN
         if ballots.margins is not None:
             ballots.margins[author, 0] = np.nan

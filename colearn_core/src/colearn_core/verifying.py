@@ -18,6 +18,7 @@ from .past import PastRound
 from .plugins import Plugins
 from .privacy import Spent
 from .proposing import ProposalStrategy
+from .rounds import without_own_vote
 from .runs import RunFolder
 from .scores import Scores
 from .streams import SCHEME, Streams
@@ -255,11 +256,7 @@ class _Reading:
             return
         proposed = replace(self.scores, values=_values([c["scores"] for c in line["candidates"]], self.learners))
         honest = rules.policy.ballots(self.scores, proposed, line["round"], streams)
-        alone = line["candidates"][0]["authors"] if len(line["candidates"]) == 1 else []
-        if len(alone) == 1 and self.learners > 1:
-            honest.votes[alone[0], 0] = ABSTAIN
-            if honest.margins is not None:
-                honest.margins[alone[0], 0] = np.nan
+        honest = without_own_vote(honest, [c["authors"] for c in line["candidates"]])
         names = {APPROVE: "approves", REJECT: "rejects", ABSTAIN: "abstains"}
         for i in range(self.learners):
             if i in self.liars:
